@@ -1,0 +1,3 @@
+module github.com/python-code-executor/pyexec
+
+go 1.26
