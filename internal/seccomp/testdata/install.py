@@ -1,0 +1,42 @@
+"""Installs the filter given on stdin as the child does, then runs the file given
+as argv[1] and prints the JSON of its main(). Used by kernel_test.go."""
+
+import ctypes
+import json
+import os
+import struct
+import sys
+
+SELF_PID = 0x7FFF5049
+PR_SET_NO_NEW_PRIVS, SECCOMP_SET_MODE_FILTER, TSYNC = 38, 1, 1
+NR_SECCOMP = {"x86_64": 317, "aarch64": 277}[os.uname().machine]
+
+
+def install(program: bytes) -> None:
+    words = [list(x) for x in struct.iter_unpack("<HBBI", program)]
+    for w in words:
+        if w[3] == SELF_PID:
+            w[3] = os.getpid()
+    program = b"".join(struct.pack("<HBBI", *w) for w in words)
+    buf = ctypes.create_string_buffer(program, len(program))
+    fprog = ctypes.create_string_buffer(struct.pack("@HP", len(words), ctypes.addressof(buf)))
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "no_new_privs")
+    if libc.syscall(NR_SECCOMP, SECCOMP_SET_MODE_FILTER, TSYNC, fprog) != 0:
+        raise OSError(ctypes.get_errno(), "seccomp")
+
+
+def main() -> None:
+    program = sys.stdin.buffer.read()
+    with open(sys.argv[1], encoding="utf-8") as f:
+        code = compile(f.read(), sys.argv[1], "exec")
+    names: dict = {"__name__": "script", "FILTERED": bool(program)}
+    if program:
+        install(program)
+    exec(code, names)
+    print("RESULT " + json.dumps(names["main"]()), flush=True)
+    os._exit(0)
+
+
+main()
