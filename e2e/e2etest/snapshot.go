@@ -1,0 +1,241 @@
+package e2etest
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+const (
+	settlePatience = 10 * time.Second
+	cleanPatience  = 2 * time.Second
+	fdSlack        = 2 // idle HTTP connections come and go
+)
+
+// Snapshot is what a server holds of the machine at one moment.
+type Snapshot struct {
+	Processes  []Process // below the server
+	Strays     []Process // sandboxed processes that belong to nobody
+	Zombies    int
+	FDs        []string // what the server's descriptors point to
+	Cgroups    []string
+	Mounts     int             // in the server's own mount namespace
+	Namespaces map[string]bool // of the server and all below it
+	Files      []string        // entries of the temporary folders that are the server's
+}
+
+// Counts are the figures that must return to where they were.
+func (s Snapshot) counts() map[string]int {
+	return map[string]int{
+		"processes": len(s.Processes), "stray processes": len(s.Strays), "zombies": s.Zombies,
+		"descriptors": len(s.FDs), "cgroups": len(s.Cgroups), "mounts": s.Mounts,
+		"namespaces": len(s.Namespaces), "temporary files": len(s.Files),
+	}
+}
+
+// String implements fmt.Stringer.
+func (s Snapshot) String() string {
+	return fmt.Sprintf("%d processes, %d strays, %d zombies, %d descriptors, %d cgroups, %d mounts, %d namespaces, %d temporary files",
+		len(s.Processes), len(s.Strays), s.Zombies, len(s.FDs), len(s.Cgroups), s.Mounts, len(s.Namespaces), len(s.Files))
+}
+
+// Snapshot counts now. Between runs the pool may be refilling: Settled waits
+// for that.
+func (s *Server) Snapshot() Snapshot {
+	table := processes()
+	shot := Snapshot{Namespaces: map[string]bool{}}
+	shot.Processes = descendants(table, s.Pid)
+	shot.Strays = strays(table, table[s.Pid].Start)
+	for _, p := range append([]Process{table[s.Pid]}, shot.Processes...) {
+		if p.State == 'Z' {
+			shot.Zombies++
+		}
+		links, _ := filepath.Glob(fmt.Sprintf("/proc/%d/ns/*", p.Pid))
+		for _, link := range links {
+			if strings.HasSuffix(link, "_for_children") {
+				continue
+			}
+			if ns, err := os.Readlink(link); err == nil {
+				shot.Namespaces[ns] = true
+			}
+		}
+	}
+	fds, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", s.Pid))
+	for _, fd := range fds {
+		if target, err := os.Readlink(fd); err == nil {
+			shot.FDs = append(shot.FDs, target)
+		}
+	}
+	mounts, _ := os.ReadFile(fmt.Sprintf("/proc/%d/mountinfo", s.Pid))
+	shot.Mounts = strings.Count(string(mounts), "\n")
+	shot.Cgroups = s.cgroups()
+	shot.Files = s.temporaryFiles()
+	return shot
+}
+
+// cgroups are the folders of pyexec in every hierarchy; those of this server
+// alone where their names carry its pid.
+func (s *Server) cgroups() []string {
+	var all, own []string
+	_ = filepath.WalkDir("/sys/fs/cgroup", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return fs.SkipDir
+		}
+		if d.IsDir() && strings.Contains(path, "pyexec") {
+			all = append(all, path)
+			if strings.Contains(path, strconv.Itoa(s.Pid)) {
+				own = append(own, path)
+			}
+		}
+		return nil
+	})
+	if own != nil {
+		return own
+	}
+	return all
+}
+
+// temporaryFiles are the entries of the world-writable folders that nsjail or
+// pyexec made, and what is open below the server's runtime folder.
+func (s *Server) temporaryFiles() []string {
+	var found []string
+	for _, dir := range []string{os.TempDir(), "/tmp", "/var/tmp", "/dev/shm", "/dev/mqueue", "/run"} {
+		entries, _ := os.ReadDir(dir)
+		for _, e := range entries {
+			name := e.Name()
+			if strings.HasPrefix(name, "pyexec-e2e-") {
+				continue // the binary under test
+			}
+			if strings.Contains(name, "pyexec") || strings.Contains(name, "nsjail") {
+				found = append(found, s.below(filepath.Join(dir, name))...)
+			}
+		}
+	}
+	slices.Sort(found)
+	return slices.Compact(found)
+}
+
+func (s *Server) below(root string) []string {
+	found := []string{root}
+	if strings.Contains(filepath.Base(root), "-") && hasOtherPid(root, s.Pid) {
+		return nil
+	}
+	_ = filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return fs.SkipDir
+		}
+		found = append(found, path)
+		return nil
+	})
+	return found
+}
+
+// hasOtherPid says whether the name of a folder ends in the pid of another
+// live process: it is another server's.
+func hasOtherPid(path string, own int) bool {
+	name := filepath.Base(path)
+	pid, err := strconv.Atoi(name[strings.LastIndexByte(name, '-')+1:])
+	if err != nil || pid == own {
+		return false
+	}
+	_, err = os.Stat(fmt.Sprintf("/proc/%d", pid))
+	return err == nil
+}
+
+// Settled is a snapshot of the server at rest: two in a row are the same.
+func (s *Server) Settled(t testing.TB) Snapshot {
+	t.Helper()
+	deadline := time.Now().Add(settlePatience)
+	last := s.Snapshot()
+	for {
+		time.Sleep(300 * time.Millisecond)
+		now := s.Snapshot()
+		if len(difference(last, now, 0)) == 0 && len(difference(now, last, 0)) == 0 {
+			return now
+		}
+		if time.Now().After(deadline) {
+			t.Logf("the server did not come to rest within %v", settlePatience)
+			return now
+		}
+		last = now
+	}
+}
+
+// Leftovers says what the server holds more than before, once it has had two
+// seconds to come to rest.
+func (s *Server) Leftovers(before Snapshot) error {
+	deadline := time.Now().Add(cleanPatience)
+	for {
+		now := s.Snapshot()
+		more := difference(before, now, fdSlack)
+		if len(more) == 0 {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("left behind: %s", strings.Join(more, "; "))
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// AssertClean fails the test for what Leftovers finds.
+func (s *Server) AssertClean(t testing.TB, before Snapshot) {
+	t.Helper()
+	if err := s.Leftovers(before); err != nil {
+		t.Error(err)
+	}
+}
+
+func difference(before, now Snapshot, slack int) []string {
+	was := before.counts()
+	var more []string
+	for what, n := range now.counts() {
+		allowed := was[what]
+		if what == "descriptors" {
+			allowed += slack
+		}
+		if n > allowed {
+			more = append(more, fmt.Sprintf("%d %s, before %d: %s", n, what, was[what], examples(what, before, now)))
+		}
+	}
+	slices.Sort(more)
+	return more
+}
+
+// examples names what is new.
+func examples(what string, before, now Snapshot) string {
+	names := func(s Snapshot) []string {
+		switch what {
+		case "descriptors":
+			return s.FDs
+		case "cgroups":
+			return s.Cgroups
+		case "temporary files":
+			return s.Files
+		case "processes", "zombies", "stray processes":
+			var list []string
+			for _, p := range append(slices.Clone(s.Processes), s.Strays...) {
+				list = append(list, p.String())
+			}
+			return list
+		}
+		return nil
+	}
+	old := names(before)
+	var found []string
+	for _, name := range names(now) {
+		if !slices.Contains(old, name) {
+			found = append(found, name)
+		}
+	}
+	if len(found) > 12 {
+		found = append(found[:12], "…")
+	}
+	return strings.Join(found, ", ")
+}
