@@ -51,8 +51,13 @@ type Data struct {
 // accepts only what the kernel accepts in a filter, and is meant for tests
 // and for explaining a refusal.
 func (p Program) Run(d Data) (uint32, error) {
+	return p.runFor(d, len(p))
+}
+
+// runFor is Run for at most so many instructions.
+func (p Program) runFor(d Data, steps int) (uint32, error) {
 	var acc uint32
-	for pc := 0; pc < len(p); pc++ {
+	for pc := 0; pc < len(p) && steps > 0; pc, steps = pc+1, steps-1 {
 		in := p[pc]
 		var hold bool
 		switch in.Op {
