@@ -1,5 +1,6 @@
 """Installs the filter given on stdin as the child does, then runs the file given
-as argv[1] and prints the JSON of its main(). Used by kernel_test.go."""
+as argv[1] and prints the JSON of its main(). The script sees FILTERED, install
+and SECOND, the filter in the file argv[2] if there is one. Used by kernel_test.go."""
 
 import ctypes
 import json
@@ -31,7 +32,11 @@ def main() -> None:
     program = sys.stdin.buffer.read()
     with open(sys.argv[1], encoding="utf-8") as f:
         code = compile(f.read(), sys.argv[1], "exec")
-    names: dict = {"__name__": "script", "FILTERED": bool(program)}
+    second = b""
+    if len(sys.argv) > 2:
+        with open(sys.argv[2], "rb") as f:
+            second = f.read()
+    names: dict = {"__name__": "script", "FILTERED": bool(program), "install": install, "SECOND": second}
     if program:
         install(program)
     exec(code, names)
