@@ -41,7 +41,19 @@ type Options struct {
 	Root   string // where /proc and /sys are; "" is "/"
 	Parent string // v2 only: an existing, delegated directory to make groups in; "" is our own cgroup
 
-	mkdir func(string) error // tests play the kernel here
+	kernel *kernel // tests play the kernel here
+}
+
+// kernel is what must behave like cgroupfs where a plain file would not.
+type kernel struct {
+	mkdir, rmdir func(dir string) error
+	write        func(file, value string) error
+}
+
+var realKernel = kernel{
+	mkdir: func(dir string) error { return os.Mkdir(dir, 0o755) },
+	rmdir: func(dir string) error { return os.NewSyscallError("rmdir "+dir, unix.Rmdir(dir)) },
+	write: write,
 }
 
 // Manager makes groups and removes those that it or a dead server left.
@@ -50,7 +62,7 @@ type Manager struct {
 	root    string
 	parents map[string]string // controller → directory in which groups are made
 	prefix  string            // of our groups' names
-	mkdir   func(string) error
+	kernel  *kernel
 	serial  atomic.Int64
 
 	mu     sync.Mutex
@@ -63,8 +75,8 @@ func Open(o Options) (*Manager, error) {
 	if o.Root == "" {
 		o.Root = "/"
 	}
-	if o.mkdir == nil {
-		o.mkdir = func(dir string) error { return os.Mkdir(dir, 0o755) }
+	if o.kernel == nil {
+		o.kernel = &realKernel
 	}
 	prefix, err := ownPrefix(o.Root)
 	if err != nil {
@@ -81,7 +93,7 @@ func Open(o Options) (*Manager, error) {
 	}{{2, findV2}, {1, findV1}} {
 		parents, err := try.find(o, where)
 		if err == nil {
-			m := &Manager{version: try.version, root: o.Root, parents: parents, prefix: prefix, mkdir: o.mkdir, groups: map[*Group]bool{}}
+			m := &Manager{version: try.version, root: o.Root, parents: parents, prefix: prefix, kernel: o.kernel, groups: map[*Group]bool{}}
 			if err = m.prove(); err == nil {
 				return m, nil
 			}

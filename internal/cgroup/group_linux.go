@@ -64,7 +64,7 @@ func (g *Group) make(l Limits) error {
 		if slices.Contains(g.dirs, dir) {
 			continue
 		}
-		if err := g.m.mkdir(dir); err != nil {
+		if err := g.m.kernel.mkdir(dir); err != nil {
 			return err
 		}
 		g.dirs = append(g.dirs, dir)
@@ -83,7 +83,7 @@ func (g *Group) make(l Limits) error {
 			return errors.New("no pids controller")
 		}
 		dir := filepath.Join(g.m.parents["pids"], g.name)
-		if err := write(filepath.Join(dir, "pids.max"), strconv.Itoa(l.PIDs)); err != nil {
+		if err := g.m.kernel.write(filepath.Join(dir, "pids.max"), strconv.Itoa(l.PIDs)); err != nil {
 			return err
 		}
 		g.pidsEvents, _ = os.Open(filepath.Join(dir, "pids.events")) // since 4.8
@@ -121,11 +121,11 @@ func (g *Group) openMemory(l Limits) error {
 		// Absent where swap accounting is off; then there is nothing to bound.
 		g.swap, _ = os.OpenFile(filepath.Join(g.mem, "memory.memsw.limit_in_bytes"), os.O_RDWR, 0)
 	} else {
-		if err := write(filepath.Join(g.mem, "memory.swap.max"), "0"); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := g.m.kernel.write(filepath.Join(g.mem, "memory.swap.max"), "0"); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
 		if !l.SurviveOOM {
-			if err := write(filepath.Join(g.mem, "memory.oom.group"), "1"); err != nil && !errors.Is(err, os.ErrNotExist) {
+			if err := g.m.kernel.write(filepath.Join(g.mem, "memory.oom.group"), "1"); err != nil && !errors.Is(err, os.ErrNotExist) {
 				return err
 			}
 		}
@@ -141,9 +141,9 @@ func (g *Group) setCPU(cpus float64) error {
 	dir := filepath.Join(g.m.parents["cpu"], g.name)
 	quota := strconv.Itoa(max(int(cpus*period), 1000))
 	if g.m.version == 2 {
-		return write(filepath.Join(dir, "cpu.max"), quota+" "+strconv.Itoa(period))
+		return g.m.kernel.write(filepath.Join(dir, "cpu.max"), quota+" "+strconv.Itoa(period))
 	}
-	return write(filepath.Join(dir, "cpu.cfs_quota_us"), quota)
+	return g.m.kernel.write(filepath.Join(dir, "cpu.cfs_quota_us"), quota)
 }
 
 // SetMemory changes the limit. Where more is in use that cannot be taken back
@@ -173,7 +173,7 @@ func (g *Group) Dir() string { return g.mem }
 // Kill sends SIGKILL to every process in the group. It does not wait.
 func (g *Group) Kill() error {
 	if g.m.version == 2 {
-		err := write(filepath.Join(g.mem, "cgroup.kill"), "1") // since 5.14
+		err := g.m.kernel.write(filepath.Join(g.mem, "cgroup.kill"), "1") // since 5.14
 		if !errors.Is(err, os.ErrNotExist) || !isDir(g.mem) {
 			return ignoreGone(err)
 		}
@@ -249,8 +249,8 @@ func (g *Group) Close(ctx context.Context) error {
 func (g *Group) remove() error {
 	var err error
 	for _, dir := range g.dirs {
-		if e := unix.Rmdir(dir); e != nil && e != unix.ENOENT {
-			err = errors.Join(err, &os.PathError{Op: "rmdir", Path: dir, Err: e})
+		if e := g.m.kernel.rmdir(dir); e != nil && !errors.Is(e, os.ErrNotExist) {
+			err = errors.Join(err, e)
 		}
 	}
 	if err != nil {

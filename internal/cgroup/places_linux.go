@@ -154,12 +154,12 @@ func enable(o Options, base string, have []string) error {
 		if !slices.Contains(have, c) || slices.Contains(on, c) {
 			continue
 		}
-		err := write(control, "+"+c)
+		err := o.kernel.write(control, "+"+c)
 		for try := 0; errors.Is(err, unix.EBUSY) && o.Parent == "" && try < 10; try++ {
 			if err = intoLeaf(o, base); err != nil {
 				break
 			}
-			if err = write(control, "+"+c); err != nil {
+			if err = o.kernel.write(control, "+"+c); err != nil {
 				time.Sleep(10 * time.Millisecond) // a process was forked meanwhile
 			}
 		}
@@ -174,7 +174,7 @@ func enable(o Options, base string, have []string) error {
 // was delegated to us they are all ours.
 func intoLeaf(o Options, base string) error {
 	leaf := filepath.Join(base, leafName)
-	if err := o.mkdir(leaf); err != nil && !errors.Is(err, unix.EEXIST) {
+	if err := o.kernel.mkdir(leaf); err != nil && !errors.Is(err, unix.EEXIST) {
 		return err
 	}
 	pids, err := words(filepath.Join(base, "cgroup.procs"))
@@ -182,7 +182,7 @@ func intoLeaf(o Options, base string) error {
 		return err
 	}
 	for _, pid := range pids {
-		if err := write(filepath.Join(leaf, "cgroup.procs"), pid); err != nil && !errors.Is(err, unix.ESRCH) {
+		if err := o.kernel.write(filepath.Join(leaf, "cgroup.procs"), pid); err != nil && !errors.Is(err, unix.ESRCH) {
 			return err
 		}
 	}
