@@ -1,0 +1,39 @@
+# A target is a few lines: the logic is in scripts/.
+SHELL := /bin/bash
+.DEFAULT_GOAL := build
+
+.PHONY: setup
+setup: ## install into .pyexec/ what is missing
+	@scripts/setup.sh
+
+.PHONY: build
+build: ## build bin/pyexec
+	@scripts/build.sh
+
+.PHONY: run
+run: setup build ## serve on $PORT or 8080
+	@exec scripts/run.sh
+
+.PHONY: test
+test: setup build ## run all tests, Go and Python
+	@scripts/test.sh
+
+.PHONY: lint
+lint: ## run golangci-lint, pinned
+	@scripts/lint.sh run ./...
+
+.PHONY: fmt
+fmt: ## format the Go sources
+	@scripts/lint.sh fmt ./...
+
+.PHONY: lock
+lock: ## write requirements.txt anew from requirements.in
+	@scripts/lock.sh
+
+.PHONY: clean
+clean: ## remove what build and setup made
+	rm -rf bin .pyexec
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12

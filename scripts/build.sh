@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Builds bin/pyexec: static, the same bytes from the same commit anywhere.
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+cd "$root"
+
+need=$(awk '$1 == "go" { print $2 }' go.mod)
+command -v go >/dev/null || die "Go $need or newer is needed, and there is no go in PATH"
+have=$(cd / && GOTOOLCHAIN=local go env GOVERSION)
+if [ "$(printf '%s\n' "$need" "${have#go}" | sort -V | head -n 1)" != "$need" ]; then
+	# An older go fetches the one that go.mod asks for, where it may.
+	go version >/dev/null 2>&1 || die "Go $need or newer is needed; here is $have, and it could not fetch a newer one"
+fi
+
+version=$(git describe --tags --always --dirty 2>/dev/null || echo unknown)
+CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$version" -o bin/pyexec ./cmd/pyexec

@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Writes requirements.txt from requirements.in: the newest releases that every
+# Python from 3.11 on can run, with the hash of each of their wheels.
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+uv=uv==0.13.9
+
+tools=$(mktemp -d)
+trap 'rm -rf "$tools"' EXIT
+"${PYEXEC_PYTHON:-python3}" -m venv "$tools"
+"$tools/bin/python" -m pip install -q "$uv"
+cd "$root"
+{
+	echo '# Written by "make lock" from requirements.in: do not edit.'
+	"$tools/bin/uv" pip compile requirements.in --quiet --universal --python-version 3.11 --fork-strategy fewest \
+		--only-binary :all: --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --upgrade
+} >"$tools/requirements.txt"
+install -m 644 "$tools/requirements.txt" requirements.txt
+git --no-pager diff --stat -- requirements.txt

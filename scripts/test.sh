@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Runs all tests, of Go and of Python, and the checks of the sources. Goes on
+# after a failure, so that one run shows everything; fails at the end.
+# Arguments go to `go test`: scripts/test.sh -run Cases ./e2e/...
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+cd "$root"
+
+results=$(mktemp -d)
+trap 'rm -rf "$results"' EXIT
+
+# check NAME COMMAND...: fails when the command does.
+check() {
+	say "$1"
+	if ! "${@:2}" >"$results/out" 2>&1; then
+		cat "$results/out" >&2
+		echo "$1" >>"$results/failed"
+	fi
+}
+formatted() {
+	local files
+	files=$(gofmt -l .)
+	[ -z "$files" ] || { printf 'gofmt would change:\n%s\n' "$files" && return 1; }
+}
+
+if [ ! -d "${SHARED_DIR:-../shared}/cases" ]; then
+	[ "${CI:-}" != true ] || die "no ${SHARED_DIR:-../shared}/cases, which the tests read (SHARED_DIR names another folder)"
+	say "no ${SHARED_DIR:-../shared}: the tests that read it are skipped (SHARED_DIR names another folder)"
+fi
+
+check gofmt formatted
+check 'go vet' go vet ./...
+if command -v shellcheck >/dev/null || { [ "${CI:-}" = true ] && apt_install shellcheck; }; then
+	check shellcheck shellcheck -x scripts/*.sh .ci/run
+else
+	say "no shellcheck here: the scripts are not checked"
+fi
+
+say "python -m unittest"
+PYTHONPATH=runner "$pyexec_dir/venv/bin/python" -W error::SyntaxWarning -m unittest discover -s runner/tests \
+	>"$results/unittest" 2>&1 || true
+# The last line says how it ended; a failure's words are all shown.
+tail -n 1 "$results/unittest" | grep -q '^OK' || cat "$results/unittest" >&2
+
+race=()
+if command -v "$(go env CC)" >/dev/null; then
+	race=(-race)
+	export CGO_ENABLED=1
+else
+	say "no C compiler here: go test runs without -race"
+fi
+[ $# -gt 0 ] || set -- ./...
+export PYEXEC_BIN=$root/bin/pyexec
+say "go test ${race[*]} $*"
+go test -json -count=1 -timeout 20m "${race[@]}" "$@" | "$pyexec_dir/venv/bin/python" scripts/report.py "$results"
