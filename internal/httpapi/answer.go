@@ -1,0 +1,196 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/python-code-executor/pyexec"
+)
+
+// reply is an answer that is ready to be written.
+type reply struct {
+	status     int
+	body       []byte
+	outcome    string // "ok" or the error's type, for the log
+	code       pyexec.Code
+	allow      string
+	retryAfter time.Duration
+	cause      error // for the log alone
+}
+
+// write sends rep with the headers that every answer has.
+func (a *API) write(x *exchange, rep reply) {
+	h := x.w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(rep.body)))
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Request-Id", x.id)
+	if rep.allow != "" {
+		h.Set("Allow", rep.allow)
+	}
+	if rep.retryAfter > 0 {
+		h.Set("Retry-After", strconv.FormatInt(int64((rep.retryAfter+time.Second-1)/time.Second), 10))
+	}
+	if x.route == "execute" {
+		h.Set("Server-Timing", fmt.Sprintf("queue;dur=%.1f, spawn;dur=%.1f, run;dur=%.1f",
+			millis(x.timing.Queue), millis(x.timing.Spawn), millis(x.timing.Run)))
+		if x.isolation != "" {
+			h.Set("X-Isolation", x.isolation)
+		}
+	}
+	x.closing(h)
+	_ = x.control.SetWriteDeadline(time.Now().Add(a.opts.WriteTimeout))
+	x.w.WriteHeader(rep.status)
+	if _, err := x.w.Write(rep.body); err == nil && !x.bodyRead {
+		_ = x.control.Flush() // the client must have it before linger begins
+	}
+}
+
+// ran is the answer for a run, whatever it came to.
+func (x *exchange) ran(req pyexec.Request, res pyexec.Result) reply {
+	rep := reply{status: http.StatusOK, outcome: "ok"}
+	var b bytes.Buffer
+	b.Grow(len(res.Value) + len(res.Stdout) + len(res.Stderr) + 512)
+	switch {
+	case res.Failure != nil:
+		rep.status, rep.outcome = statusFailure, string(res.Failure.Type)
+		b.WriteString(`{"error":`)
+		writeJSON(&b, res.Failure)
+	case len(res.Value) == 0:
+		return x.failed(errors.New("bug: a result without value and failure"))
+	default:
+		b.WriteString(`{"result":`)
+		b.Write(res.Value)
+	}
+	b.WriteString(`,"stdout":`)
+	writeString(&b, res.Stdout)
+	if req.Details {
+		writeDetails(&b, req.ID, res)
+	}
+	b.WriteByte('}')
+	rep.body = b.Bytes()
+	return rep
+}
+
+// writeDetails appends the members that details: true adds.
+func writeDetails(b *bytes.Buffer, id string, res pyexec.Result) {
+	type file struct {
+		Path    string `json:"path"`
+		Content string `json:"content_base64"`
+		Size    int    `json:"size"`
+	}
+	files := make([]file, len(res.Files))
+	for i, f := range res.Files {
+		files[i] = file{f.Path, base64.StdEncoding.EncodeToString(f.Content), len(f.Content)}
+	}
+	b.WriteString(`,"id":`)
+	writeString(b, id)
+	b.WriteString(`,"stderr":`)
+	writeString(b, res.Stderr)
+	b.WriteString(`,"usage":`)
+	writeJSON(b, struct {
+		Wall   int64 `json:"wall_ms"`
+		CPU    int64 `json:"cpu_ms"`
+		Memory int64 `json:"memory_bytes"`
+		Queue  int64 `json:"queue_ms"`
+	}{res.Usage.Wall.Milliseconds(), res.Usage.CPU.Milliseconds(), int64(res.Usage.Memory), res.Timing.Queue.Milliseconds()})
+	if res.Truncated != (pyexec.Truncated{}) {
+		b.WriteString(`,"truncated":`)
+		writeJSON(b, struct {
+			Stdout int64 `json:"stdout,omitempty"`
+			Stderr int64 `json:"stderr,omitempty"`
+		}(res.Truncated))
+	}
+	b.WriteString(`,"files":`)
+	writeJSON(b, files)
+	b.WriteString(`,"isolation":`)
+	writeJSON(b, newIsolation(res.Isolation))
+}
+
+// serviceError is the "error" object of what is not the script's doing.
+type serviceError struct {
+	Type      pyexec.Code `json:"type"`
+	Message   string      `json:"message"`
+	Field     string      `json:"field,omitempty"`
+	Limit     int64       `json:"limit_bytes,omitempty"`
+	Started   *bool       `json:"started,omitempty"`
+	RequestID string      `json:"request_id,omitempty"`
+}
+
+// failed is the answer for err. What is not an *pyexec.Error is internal, of
+// which only the request id is shown.
+func (x *exchange) failed(err error) reply {
+	var e *pyexec.Error
+	if !errors.As(err, &e) {
+		e = &pyexec.Error{Code: pyexec.CodeInternal}
+	}
+	status, ok := statuses[e.Code]
+	if !ok {
+		status = http.StatusInternalServerError
+	}
+	rep := reply{status: status, outcome: string(e.Code), code: e.Code}
+	shown := serviceError{Type: e.Code, Message: e.Message, Field: e.Field, Limit: int64(e.Limit)}
+	switch status {
+	case statusClientGone:
+		return rep
+	case http.StatusInternalServerError:
+		rep.code, rep.outcome, rep.cause = pyexec.CodeInternal, string(pyexec.CodeInternal), err
+		shown = serviceError{Type: pyexec.CodeInternal, Message: "internal error", RequestID: x.id}
+	case http.StatusServiceUnavailable:
+		shown.Started = &e.Started
+		rep.cause = e.Err
+	}
+	if retryable(e) {
+		rep.retryAfter = max(e.RetryAfter, time.Second)
+	}
+	rep.body = x.errorBody(shown)
+	return rep
+}
+
+// wrongMethod is a 405, which must name the methods there are.
+func (x *exchange) wrongMethod(methods []string) reply {
+	allow := strings.Join(methods, ", ")
+	rep := x.failed(&pyexec.Error{Code: pyexec.CodeMethodNotAllowed, Message: "this path takes only " + allow})
+	rep.allow = allow
+	return rep
+}
+
+func (x *exchange) errorBody(e serviceError) []byte {
+	var b bytes.Buffer
+	b.WriteString(`{"error":`)
+	writeJSON(&b, e)
+	if x.route == "execute" {
+		b.WriteString(`,"stdout":`)
+		writeString(&b, x.stdout)
+	}
+	b.WriteByte('}')
+	return b.Bytes()
+}
+
+// writeJSON appends v, which is of our own types and so always encodes.
+// Invalid UTF-8 in it becomes U+FFFD.
+func writeJSON(b *bytes.Buffer, v any) {
+	enc := json.NewEncoder(b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		panic(fmt.Errorf("bug: encode %T: %w", v, err))
+	}
+	b.Truncate(b.Len() - 1) // Encode's newline
+}
+
+// writeString appends s as a JSON string. Invalid UTF-8 becomes U+FFFD; the
+// error says only that there was some.
+func writeString(b *bytes.Buffer, s string) {
+	quoted, _ := jsontext.AppendQuote(b.AvailableBuffer(), s)
+	b.Write(quoted)
+}

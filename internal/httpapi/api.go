@@ -1,0 +1,147 @@
+// Package httpapi is the HTTP door: it decides whether a request's form is
+// right, hands it to an Executor, and writes what came of it. The contract is
+// POST /execute, GET /health, GET /livez and GET /readyz; everything else is
+// a JSON error.
+//
+// It knows the vocabulary of the root package and nothing of pools or jails.
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/python-code-executor/pyexec"
+)
+
+// Options are what an [API] needs. Executor is required; everything else has
+// a default that works.
+type Options struct {
+	Executor pyexec.Executor
+	Limits   pyexec.Limits // zero: DefaultLimits
+
+	// Health tells the state for GET /health. It is called for every probe
+	// and should answer from a cache.
+	Health func(context.Context) Health
+	// Ready is nil when runs are taken. Of another error, the message is shown
+	// if it is an *pyexec.Error.
+	Ready func() error
+
+	Logger       *slog.Logger
+	Version      string
+	BodyTimeout  time.Duration // for the client to send the body; 0: 10 s
+	WriteTimeout time.Duration // for the client to take an answer; 0: 30 s
+}
+
+// API is the handler of all routes.
+type API struct {
+	opts Options
+}
+
+// New returns the handler. Serve it with [NewServer].
+func New(opts Options) *API {
+	if opts.Limits == (pyexec.Limits{}) {
+		opts.Limits = pyexec.DefaultLimits()
+	}
+	if opts.Health == nil {
+		opts.Health = func(context.Context) Health { return Health{} }
+	}
+	if opts.Ready == nil {
+		opts.Ready = func() error { return nil }
+	}
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	if opts.BodyTimeout == 0 {
+		opts.BodyTimeout = 10 * time.Second
+	}
+	if opts.WriteTimeout == 0 {
+		opts.WriteTimeout = 30 * time.Second
+	}
+	return &API{opts: opts}
+}
+
+type route struct {
+	name    string // in logs
+	methods []string
+	handle  func(*API, *exchange) reply
+}
+
+// routes are matched by the exact bytes of the request's path. ServeMux is not
+// used: it answers //execute by a redirect that keeps the body, and a client
+// that follows it runs a script at a path that a proxy never judged.
+var routes = map[string]route{
+	"/execute": {"execute", []string{http.MethodPost}, (*API).execute},
+	"/health":  {"health", []string{http.MethodGet, http.MethodHead}, (*API).health},
+	"/livez":   {"livez", []string{http.MethodGet, http.MethodHead}, (*API).livez},
+	"/readyz":  {"readyz", []string{http.MethodGet, http.MethodHead}, (*API).readyz},
+}
+
+// ServeHTTP answers one request and logs one line about it.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := newExchange(w, r)
+	if !x.bodyRead {
+		_ = x.control.SetReadDeadline(x.start.Add(a.opts.BodyTimeout))
+	}
+	rep := a.answer(x)
+	if rep.status != statusClientGone {
+		a.write(x, rep)
+	}
+	x.log(a.opts.Logger, rep)
+	if rep.status == statusClientGone {
+		panic(http.ErrAbortHandler) // closes the connection without a word
+	}
+	a.linger(x)
+}
+
+// answer dispatches; a panic becomes an internal error and the process lives.
+func (a *API) answer(x *exchange) (rep reply) {
+	defer func() {
+		if p := recover(); p != nil {
+			rep = x.failed(panicError(p))
+		}
+	}()
+	rt, ok := routes[x.r.URL.EscapedPath()]
+	if !ok {
+		return x.failed(&pyexec.Error{
+			Code:    pyexec.CodeNotFound,
+			Message: "there is nothing at this path: POST /execute runs a script, GET /health tells the state",
+		})
+	}
+	x.route = rt.name
+	for _, m := range rt.methods {
+		if x.r.Method == m {
+			return rt.handle(a, x)
+		}
+	}
+	return x.wrongMethod(rt.methods)
+}
+
+// execute is POST /execute. Nothing of the server is in use for a request
+// until its whole body has come and is right.
+func (a *API) execute(x *exchange) reply {
+	if err := acceptable(x.r); err != nil {
+		return x.failed(err)
+	}
+	body, err := x.readBody(int64(a.opts.Limits.Body))
+	if err != nil {
+		return x.failed(err)
+	}
+	req, err := DecodeRequest(body, a.opts.Limits)
+	if err != nil {
+		return x.failed(err)
+	}
+	req.ID, req.Caller = x.id, x.caller()
+	res, err := a.opts.Executor.Execute(x.r.Context(), req)
+	x.timing, x.isolation = res.Timing, res.Isolation.Level
+	if err != nil {
+		if pyexec.CodeOf(err) == pyexec.CodeCanceled && x.r.Context().Err() == nil {
+			err = &pyexec.Error{Code: pyexec.CodeInternal, Err: errors.Join(errors.New("bug: canceled with the client still there"), err)}
+		}
+		x.stdout = res.Stdout
+		return x.failed(err)
+	}
+	return x.ran(req, res)
+}

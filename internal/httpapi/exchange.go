@@ -1,0 +1,134 @@
+package httpapi
+
+import (
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"regexp"
+	"runtime/debug"
+	"time"
+
+	"github.com/python-code-executor/pyexec"
+)
+
+// exchange is one request and what is known about it so far.
+type exchange struct {
+	w       http.ResponseWriter
+	r       *http.Request
+	control *http.ResponseController
+
+	start    time.Time
+	id       string
+	trace    trace
+	route    string // of the closed set of routes, "other" for none
+	bodyRead bool   // to its end
+	bytesIn  int
+
+	timing    pyexec.Timing
+	isolation string // level that the run had
+	stdout    string // of a run that the service lost
+}
+
+var goodID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+
+func newExchange(w http.ResponseWriter, r *http.Request) *exchange {
+	x := &exchange{
+		w: w, r: r, control: http.NewResponseController(w),
+		start: time.Now(), id: r.Header.Get("X-Request-Id"), route: "other",
+		trace:    parseTraceparent(r.Header.Values("Traceparent")),
+		bodyRead: r.Body == nil || r.Body == http.NoBody,
+	}
+	if !goodID.MatchString(x.id) {
+		x.id = rand.Text()
+	}
+	return x
+}
+
+// caller is whose turn it is while there are no keys: the client's address.
+// X-Forwarded-For is not looked at, since anybody can send one.
+func (x *exchange) caller() string {
+	host, _, err := net.SplitHostPort(x.r.RemoteAddr)
+	if err != nil {
+		return x.r.RemoteAddr
+	}
+	return host
+}
+
+// log writes the one line of this exchange. Its level depends on what the
+// service did and never on what a script did; probes that find nothing wrong
+// are kept out of the way.
+func (x *exchange) log(logger *slog.Logger, rep reply) {
+	level := slog.LevelInfo
+	switch {
+	case rep.code == pyexec.CodeInternal:
+		level = slog.LevelError
+	case rep.code == pyexec.CodeUnavailable:
+		level = slog.LevelWarn
+	case x.route != "execute" && rep.status == http.StatusOK:
+		level = slog.LevelDebug
+	}
+	ctx := x.r.Context()
+	if !logger.Enabled(ctx, level) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("id", x.id),
+		slog.String("route", x.route),
+		slog.Int("status", rep.status),
+		slog.String("outcome", rep.outcome),
+		slog.Float64("total_ms", millis(time.Since(x.start))),
+		slog.Int("bytes_in", x.bytesIn),
+		slog.Int("bytes_out", len(rep.body)),
+	}
+	if x.route == "execute" {
+		attrs = append(attrs,
+			slog.String("caller", x.caller()),
+			slog.Float64("queue_ms", millis(x.timing.Queue)),
+			slog.Float64("spawn_ms", millis(x.timing.Spawn)),
+			slog.Float64("run_ms", millis(x.timing.Run)))
+	}
+	if x.trace.id != "" {
+		attrs = append(attrs, slog.String("trace_id", x.trace.id), slog.String("parent_id", x.trace.parent))
+	}
+	if rep.cause != nil {
+		attrs = append(attrs, slog.Any("error", rep.cause))
+	}
+	logger.LogAttrs(ctx, level, "request", attrs...)
+}
+
+func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// panicError is the error of a recovered panic, its stack included. Nothing
+// of it is shown.
+func panicError(p any) error {
+	if err, ok := p.(error); ok {
+		return fmt.Errorf("bug: panic: %w\n%s", err, debug.Stack())
+	}
+	return fmt.Errorf("bug: panic: %v\n%s", p, debug.Stack())
+}
+
+// trace is what a W3C traceparent header says.
+type trace struct{ id, parent string }
+
+var (
+	traceparent = regexp.MustCompile(`^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?$`)
+	zeros       = regexp.MustCompile(`^0+$`)
+)
+
+// parseTraceparent is the zero trace when the header is absent or malformed,
+// as the recommendation asks (https://www.w3.org/TR/trace-context/).
+func parseTraceparent(values []string) trace {
+	if len(values) != 1 || len(values[0]) > 256 {
+		return trace{}
+	}
+	m := traceparent.FindStringSubmatch(values[0])
+	switch {
+	case m == nil, m[1] == "ff", m[1] == "00" && m[4] != "":
+		return trace{}
+	case zeros.MatchString(m[2]), zeros.MatchString(m[3]):
+		return trace{}
+	}
+	return trace{id: m[2], parent: m[3]}
+}
