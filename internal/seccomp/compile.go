@@ -3,7 +3,6 @@ package seccomp
 import (
 	"fmt"
 	"reflect"
-	"sort"
 )
 
 // Offsets in struct seccomp_data.
@@ -172,14 +171,4 @@ func ruleCode(r rule) ([]Instruction, error) {
 		}
 	}
 	return out, nil
-}
-
-// sortedCalls is the table of an architecture by number, for tests and docs.
-func (a architecture) sortedCalls() []string {
-	names := make([]string, 0, len(a.numbers))
-	for n := range a.numbers {
-		names = append(names, n)
-	}
-	sort.Slice(names, func(i, j int) bool { return a.numbers[names[i]] < a.numbers[names[j]] })
-	return names
 }

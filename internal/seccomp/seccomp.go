@@ -37,10 +37,10 @@ const (
 )
 
 // SelfPID stands in a compiled filter for "my own pid", which is not known
-// when the filter is compiled. The child replaces every instruction field k
-// (the last four bytes of eight) that equals it by its pid, as it sees it
-// itself, before it installs the filter. No other constant of a filter has
-// this value: Compile refuses a policy where one does.
+// when the filter is compiled. The child replaces it by its pid, as it sees it
+// itself, before it installs the filter. The four bytes occur nowhere else in
+// the program, so one replacement of bytes does it (in Python:
+// program.replace(struct.pack("<I", 0x7fff5049), struct.pack("<I", os.getpid()))).
 const SelfPID = 0x7fff5049
 
 //go:embed child.policy slot.policy

@@ -1,6 +1,8 @@
 package seccomp
 
 import (
+	"bytes"
+	"encoding/binary"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -209,6 +211,16 @@ func TestShapeOfPrograms(t *testing.T) {
 				if in.K == SelfPID && in.Op != opJeq {
 					t.Errorf("%s on %s: instruction %d uses the number kept for the own pid", v, goarch, pc)
 				}
+			}
+			// The child may put its pid in by one replacement of four bytes.
+			fields := 0
+			for _, in := range prog {
+				if in.K == SelfPID {
+					fields++
+				}
+			}
+			if n := bytes.Count(prog.Bytes(), binary.LittleEndian.AppendUint32(nil, SelfPID)); n != fields || v != Slot && n == 0 {
+				t.Errorf("%s on %s: SelfPID is in %d fields and %d places", v, goarch, fields, n)
 			}
 			deepest := 0
 			for nr := range uint32(lastNumber) {

@@ -14,13 +14,9 @@ NR_SECCOMP = {"x86_64": 317, "aarch64": 277}[os.uname().machine]
 
 
 def install(program: bytes) -> None:
-    words = [list(x) for x in struct.iter_unpack("<HBBI", program)]
-    for w in words:
-        if w[3] == SELF_PID:
-            w[3] = os.getpid()
-    program = b"".join(struct.pack("<HBBI", *w) for w in words)
+    program = program.replace(struct.pack("<I", SELF_PID), struct.pack("<I", os.getpid()))
     buf = ctypes.create_string_buffer(program, len(program))
-    fprog = ctypes.create_string_buffer(struct.pack("@HP", len(words), ctypes.addressof(buf)))
+    fprog = ctypes.create_string_buffer(struct.pack("@HP", len(program) // 8, ctypes.addressof(buf)))
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "no_new_privs")
