@@ -1,0 +1,87 @@
+// Package config owns the settings of the server: one struct, one table, and
+// the order flag, then PYEXEC_ variable, then file, then default. It reports
+// every problem at once, before anything starts, and never changes afterwards.
+//
+// It is a table of its own over the standard library's flag package, since no
+// flag library reports all problems of all three sources together.
+package config
+
+import (
+	"runtime"
+	"time"
+
+	"github.com/python-code-executor/pyexec"
+)
+
+// Config is every setting, valid and with defaults filled in.
+type Config struct {
+	Addr             string
+	Policy           string // standard, strict or off
+	Timeout          time.Duration
+	Memory           pyexec.Bytes
+	Concurrency      int // at least 1
+	Queue            int
+	MaxWait          time.Duration
+	Grace            time.Duration
+	RequireIsolation []string // one level, or any number of layers
+	Python           string   // absolute path
+	Nsjail           string   // absolute path; "" for none, because of "none" or as none was found
+	SandboxUID       int
+	Ready            int // ready children per zygote; 0 leaves it to the pool
+	ZygoteMaxRuns    int
+	ZygoteMaxAge     time.Duration
+	LogFormat        string // json or text; auto is json unless stderr is a terminal
+	LogLevel         string // debug, info, warn or error
+
+	// UnsafeDisableLayers takes protections away, for the tests that show
+	// what each of them stops.
+	UnsafeDisableLayers []string
+}
+
+// Levels are the isolation levels, strongest first.
+var Levels = []string{"full", "namespaces-masked-proc", "namespaces-no-landlock", "landlock", "seccomp"}
+
+// setting is one row of the table.
+type setting struct {
+	name  string // of the flag and the key; PYEXEC_NAME is the variable
+	value string // the default
+	kind  string // of the value, in the help
+	help  string
+	set   func(c *Config, s string) error
+}
+
+var settings = []setting{
+	{"addr", "127.0.0.1:8080", "HOST:PORT", "where to listen; the variable PORT changes only the port", text(func(c *Config) *string { return &c.Addr }, isAddr)},
+	{"policy", "standard", "LEVEL", "operations refused before a run: standard, strict or off", oneOf(func(c *Config) *string { return &c.Policy }, "standard", "strict", "off")},
+	{"timeout", "10s", "DURATION", "wall clock of a run, the most that a request may ask for", duration(func(c *Config) *time.Duration { return &c.Timeout }, time.Millisecond, time.Hour)},
+	{"memory", "512MB", "SIZE", "memory of a run, the most that a request may ask for", size(func(c *Config) *pyexec.Bytes { return &c.Memory }, pyexec.DefaultLimits().MinMemory, 1<<40)},
+	{"concurrency", "0", "N", "runs at once; 0 is twice the CPUs", number(func(c *Config) *int { return &c.Concurrency }, 0, 10_000)},
+	{"queue", "64", "N", "requests that may wait for a place", number(func(c *Config) *int { return &c.Queue }, 0, 100_000)},
+	{"max-wait", "10s", "DURATION", "longest wait for a place; what would wait longer is refused at once", duration(func(c *Config) *time.Duration { return &c.MaxWait }, time.Millisecond, time.Hour)},
+	{"grace", "12s", "DURATION", "time that runs have to end at SIGTERM", duration(func(c *Config) *time.Duration { return &c.Grace }, 0, time.Hour)},
+	{"require-isolation", "landlock", "LEVEL|LAYERS", "refuse to serve with less: full, namespaces-masked-proc, namespaces-no-landlock, landlock, seccomp, or layers with commas between", list(func(c *Config) *[]string { return &c.RequireIsolation })},
+	{"python", "", "FILE", "interpreter of the sandbox; default: .pyexec/venv beside bin, else python3 in PATH", text(func(c *Config) *string { return &c.Python }, nil)},
+	{"nsjail", "", "FILE", "nsjail, or none; default: .pyexec/bin beside bin, else in PATH", text(func(c *Config) *string { return &c.Nsjail }, nil)},
+	{"sandbox-uid", "64646", "UID", "user and group of runs when the server is root", number(func(c *Config) *int { return &c.SandboxUID }, 1, 1<<31-2)},
+	{"ready", "0", "N", "children kept ready per zygote; 0 chooses", number(func(c *Config) *int { return &c.Ready }, 0, 1000)},
+	{"zygote-max-runs", "10000", "N", "runs after which a zygote is replaced", number(func(c *Config) *int { return &c.ZygoteMaxRuns }, 1, 1<<30)},
+	{"zygote-max-age", "1h", "DURATION", "age at which a zygote is replaced", duration(func(c *Config) *time.Duration { return &c.ZygoteMaxAge }, time.Second, 1000*time.Hour)},
+	{"log-format", "auto", "FORMAT", "auto, json or text; auto is text on a terminal", oneOf(func(c *Config) *string { return &c.LogFormat }, "auto", "json", "text")},
+	{"log-level", "info", "LEVEL", "debug, info, warn or error", oneOf(func(c *Config) *string { return &c.LogLevel }, "debug", "info", "warn", "error")},
+	{"unsafe-disable-layers", "", "LAYERS", "for tests only: protections to take away", list(func(c *Config) *[]string { return &c.UnsafeDisableLayers })},
+}
+
+// Limits are the limits of the HTTP contract with the operator's changes.
+func (c Config) Limits() pyexec.Limits {
+	l := pyexec.DefaultLimits()
+	l.Timeout, l.Memory = c.Timeout, c.Memory
+	return l
+}
+
+// defaults fills in what depends on the machine. GOMAXPROCS knows the CPU
+// quota of a container.
+func (c *Config) defaults() {
+	if c.Concurrency == 0 {
+		c.Concurrency = 2 * runtime.GOMAXPROCS(0)
+	}
+}

@@ -1,0 +1,209 @@
+package config_test
+
+import (
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/python-code-executor/pyexec"
+	"github.com/python-code-executor/pyexec/internal/config"
+)
+
+// source is an installation: bin/pyexec with .pyexec beside bin, in which
+// Python says that it has the given version.
+func source(t *testing.T, version string, args ...string) config.Source {
+	t.Helper()
+	root := t.TempDir()
+	write(t, filepath.Join(root, ".pyexec/venv/bin/python3"), "#!/bin/sh\necho "+version+"\n")
+	write(t, filepath.Join(root, ".pyexec/bin/nsjail"), "")
+	return config.Source{Args: args, Executable: filepath.Join(root, "bin/pyexec"), Env: []string{"HOME=/", "PATH=/nowhere"}}
+}
+
+func write(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, []byte(text), 0o700); err != nil { //nolint:gosec // must be executable
+		t.Fatal(err)
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	from := source(t, "3 11")
+	got, err := config.Load(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := filepath.Dir(filepath.Dir(from.Executable))
+	want := config.Config{
+		Addr: "127.0.0.1:8080", Policy: "standard", Timeout: 10 * time.Second, Memory: 512 * pyexec.MiB,
+		Concurrency: 2 * runtime.GOMAXPROCS(0), Queue: 64, MaxWait: 10 * time.Second, Grace: 12 * time.Second,
+		RequireIsolation: []string{"landlock"},
+		Python:           filepath.Join(root, ".pyexec/venv/bin/python3"),
+		Nsjail:           filepath.Join(root, ".pyexec/bin/nsjail"),
+		SandboxUID:       64646, ZygoteMaxRuns: 10_000, ZygoteMaxAge: time.Hour,
+		LogFormat: "auto", LogLevel: "info",
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff(pyexec.DefaultLimits(), got.Limits()); d != "" {
+		t.Errorf("the default limits are not those of the contract:\n%s", d)
+	}
+}
+
+func TestFlagBeatsVariableBeatsFile(t *testing.T) {
+	from := source(t, "3 12", "--queue=1", "--nsjail", "none", "--unsafe-disable-layers=a,b_c")
+	file := filepath.Join(t.TempDir(), "pyexec.yaml")
+	write(t, file, "queue: 3\nmax-wait: 3s\ntimeout: 3s\npolicy: off\nrequire-isolation: [pid_namespace, seccomp]\n")
+	from.Env = append(from.Env, "PYEXEC_QUEUE=2", "PYEXEC_MAX_WAIT=2s", "PYEXEC_CONFIG="+file)
+	got, err := config.Load(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Queue != 1 || got.MaxWait != 2*time.Second || got.Timeout != 3*time.Second || got.Policy != "off" || got.Nsjail != "" {
+		t.Errorf("got %+v", got)
+	}
+	if d := cmp.Diff([]string{"pid_namespace", "seccomp"}, got.RequireIsolation); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff([]string{"a", "b_c"}, got.UnsafeDisableLayers); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestEveryProblemIsReported(t *testing.T) {
+	from := source(t, "3 9", "--timeout=fast", "--nonsense", "value", "--queue=-1", "extra", "--nsjail=/nowhere/nsjail")
+	file := filepath.Join(t.TempDir(), "pyexec.yaml")
+	write(t, file, "memory: 1KB\ncolour: red\npolicy: {a: b}\n")
+	from.Env = append(from.Env, "PYEXEC_LOG_LEVEL=loud", "PYEXEC_TIMEOUTS=1s", "PYEXEC_CONFIG="+file, "PORT=http")
+	_, err := config.Load(from)
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, want := range []string{
+		`timeout (--timeout): "fast" is not a duration`,
+		"not defined: -nonsense",
+		"queue (--queue): -1 is not between 0 and 100000",
+		`unexpected argument "extra"`,
+		"nsjail: stat /nowhere/nsjail",
+		"memory (" + file + ", line 1): 1 KiB is not between 64 MiB",
+		`line 2: there is no setting "colour"`,
+		"line 3: policy: must be a word or a list",
+		`log-level (PYEXEC_LOG_LEVEL): "loud" is not one of`,
+		"PYEXEC_TIMEOUTS: there is no such setting",
+		`PORT: "http" is not a port`,
+		`is version "3 9", not 3.11 or later`,
+	} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("the error lacks %s", want)
+		}
+	}
+	if n := strings.Count(err.Error(), "\n") + 1; n != 12 {
+		t.Errorf("%d problems, want 12:\n%v", n, err)
+	}
+}
+
+func TestPort(t *testing.T) {
+	tests := []struct {
+		env  []string
+		args []string
+		want string
+	}{
+		{[]string{"PORT=9000"}, nil, "127.0.0.1:9000"},
+		{[]string{"PORT=9000", "PYEXEC_ADDR=:8080"}, nil, ":9000"},
+		{[]string{"PORT=9000"}, []string{"--addr=:1"}, ":1"},
+		{[]string{"PORT="}, nil, "127.0.0.1:8080"},
+		{nil, []string{"--addr=[::1]:0"}, "[::1]:0"},
+	}
+	for _, tt := range tests {
+		from := source(t, "3 11", tt.args...)
+		from.Env = append(from.Env, tt.env...)
+		got, err := config.Load(from)
+		if err != nil || got.Addr != tt.want {
+			t.Errorf("%v %v: address %q, %v; want %q", tt.env, tt.args, got.Addr, err, tt.want)
+		}
+	}
+}
+
+func TestRefused(t *testing.T) {
+	for _, arg := range []string{
+		"--addr=localhost", "--addr=:99999", "--addr=:080", "--addr=:", "--policy=", "--timeout=0s", "--timeout=-1s", "--memory=63MB", "--concurrency=1.5",
+		"--require-isolation=", "--require-isolation=full,seccomp", "--require-isolation=no-such-level", "--require-isolation=A B",
+		"--sandbox-uid=0", "--python=/nowhere", "--python=/", "--config=/nowhere", "--log-format=xml",
+	} {
+		if _, err := config.Load(source(t, "3 11", arg)); err == nil {
+			t.Errorf("%s is accepted", arg)
+		}
+	}
+}
+
+func TestPythonOfPathIsUsedWithoutSetup(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "python3"), "#!/bin/sh\necho 3 13\n")
+	got, err := config.Load(config.Source{Executable: "/nowhere/bin/pyexec", Env: []string{"PATH=relative:" + dir}})
+	if err != nil || got.Python != filepath.Join(dir, "python3") || got.Nsjail != "" {
+		t.Errorf("python %q, nsjail %q, %v", got.Python, got.Nsjail, err)
+	}
+	if _, err := config.Load(config.Source{Executable: "/nowhere/bin/pyexec"}); err == nil {
+		t.Error("a server without Python is accepted")
+	}
+}
+
+func TestHelpNamesEverySetting(t *testing.T) {
+	if _, err := config.Load(config.Source{Args: []string{"--help"}}); !errors.Is(err, flag.ErrHelp) {
+		t.Errorf("--help: %v", err)
+	}
+	var help strings.Builder
+	config.Help(&help)
+	fields := reflect.TypeFor[config.Config]().NumField()
+	if got := strings.Count(help.String(), "\n  --"); got != fields+1 {
+		t.Errorf("help has %d flags, want --config and %d settings:\n%s", got, fields, help.String())
+	}
+	if got := strings.Count(config.Config{}.String(), "\n"); got != fields {
+		t.Errorf("String has %d settings, want %d", got, fields)
+	}
+}
+
+func TestParseBytes(t *testing.T) {
+	for s, want := range map[string]pyexec.Bytes{
+		"0": 0, "65536": 65536, "512MB": 512 * pyexec.MiB, "512 MiB": 512 * pyexec.MiB, "1g": pyexec.GiB, "3k": 3 * pyexec.KiB, "7 B": 7,
+	} {
+		if got, err := config.ParseBytes(s); err != nil || got != want {
+			t.Errorf("ParseBytes(%q) is %d, %v; want %d", s, got, err, want)
+		}
+	}
+	for _, s := range []string{"", "MB", "-1MB", "1.5GB", "1TB", "1  MB", "MB1", "1MB ", "9223372036854775807G", "99999999999999999999"} {
+		if got, err := config.ParseBytes(s); err == nil {
+			t.Errorf("ParseBytes(%q) is %d, want an error", s, got)
+		}
+	}
+}
+
+// FuzzParseBytes: never negative, and what is written is read as the same.
+func FuzzParseBytes(f *testing.F) {
+	for _, s := range []string{"512MB", "1 GiB", "0", "9223372036854775807", "4611686018427387904K", "1e3", "٣MB"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		b, err := config.ParseBytes(s)
+		if err != nil {
+			return
+		}
+		if b < 0 {
+			t.Fatalf("ParseBytes(%q) is %d", s, b)
+		}
+		if again, err := config.ParseBytes(b.String()); err != nil || again != b {
+			t.Fatalf("%q is %v, which is read as %v, %v", s, b, again, err)
+		}
+	})
+}

@@ -1,0 +1,209 @@
+package config
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"os"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Source is where settings come from.
+type Source struct {
+	Args       []string // after the command's name
+	Env        []string // as os.Environ gives it
+	Executable string   // path of the running binary, beside which python and nsjail are looked for
+}
+
+// Load reads, checks and completes the settings. The error names every
+// problem, a line each; it is flag.ErrHelp when help was asked for.
+func Load(from Source) (Config, error) {
+	l := loader{values: map[string]given{}, env: map[string]string{}}
+	for _, kv := range from.Env {
+		k, v, _ := strings.Cut(kv, "=")
+		l.env[k] = v
+	}
+	file, err := l.flags(from.Args)
+	if err != nil {
+		return Config{}, err
+	}
+	l.environment(&file)
+	l.file(file)
+
+	var c Config
+	for _, s := range settings {
+		v, ok := l.values[s.name]
+		if !ok {
+			v = given{s.value, "default"}
+		}
+		if err := s.set(&c, v.value); err != nil {
+			l.problem(fmt.Errorf("%s (%s): %w", s.name, v.from, err))
+		}
+	}
+	l.port(&c)
+	if len(l.problems) == 0 { // else it would complain about what was not set
+		l.problem(c.together())
+		c.defaults()
+	}
+	l.problem(c.locate(from.Executable, l.env["PATH"]))
+	return c, errors.Join(l.problems...)
+}
+
+// given is a value and where it came from, for messages.
+type given struct{ value, from string }
+
+type loader struct {
+	env      map[string]string
+	values   map[string]given // by the name of the setting, the strongest source
+	problems []error
+}
+
+func (l *loader) problem(err error) {
+	if err != nil {
+		l.problems = append(l.problems, err)
+	}
+}
+
+// give keeps the first value of a name: stronger sources come first.
+func (l *loader) give(name, value, from string) {
+	if _, ok := l.values[name]; !ok {
+		l.values[name] = given{value, from}
+	}
+}
+
+// flags reads args and returns the value of --config. It goes on after what
+// it does not know, to find every problem.
+func (l *loader) flags(args []string) (file string, err error) {
+	set := newFlags()
+	set.StringVar(&file, "config", "", "")
+	for _, s := range settings {
+		set.Func(s.name, "", func(v string) error {
+			l.values[s.name] = given{v, "--" + s.name} // the last one wins
+			return nil
+		})
+	}
+	for len(args) > 0 {
+		err := set.Parse(args)
+		args = set.Args()
+		switch {
+		case errors.Is(err, flag.ErrHelp):
+			return "", err
+		case err != nil:
+			l.problem(err)
+			for len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+				args = args[1:] // its value, if it has one
+			}
+		case len(args) > 0:
+			l.problem(fmt.Errorf("unexpected argument %q", args[0]))
+			args = args[1:]
+		}
+	}
+	return file, nil
+}
+
+func newFlags() *flag.FlagSet {
+	set := flag.NewFlagSet("pyexec", flag.ContinueOnError)
+	set.SetOutput(io.Discard)
+	set.Usage = func() {}
+	return set
+}
+
+func envName(name string) string {
+	return "PYEXEC_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
+}
+
+// environment reads the PYEXEC_ variables, of which every one must be known.
+func (l *loader) environment(file *string) {
+	known := map[string]string{}
+	for _, s := range settings {
+		known[envName(s.name)] = s.name
+	}
+	for _, k := range slices.Sorted(maps.Keys(l.env)) {
+		v := l.env[k]
+		name, ok := known[k]
+		switch {
+		case ok:
+			l.give(name, v, k)
+		case k == "PYEXEC_CONFIG":
+			if *file == "" {
+				*file = v
+			}
+		case strings.HasPrefix(k, "PYEXEC_"):
+			l.problem(fmt.Errorf("%s: there is no such setting", k))
+		}
+	}
+}
+
+// file reads the keys of a YAML file, which are the names of the flags.
+func (l *loader) file(name string) {
+	if name == "" {
+		return
+	}
+	text, err := os.ReadFile(name) //nolint:gosec // the operator names it
+	if err != nil {
+		l.problem(fmt.Errorf("config: %w", err))
+		return
+	}
+	var keys map[string]yaml.Node
+	if err := yaml.Unmarshal(text, &keys); err != nil {
+		l.problem(fmt.Errorf("config %s: %w", name, err))
+		return
+	}
+	known := map[string]bool{}
+	for _, s := range settings {
+		known[s.name] = true
+	}
+	for _, key := range slices.Sorted(maps.Keys(keys)) {
+		node := keys[key]
+		value, err := scalar(node)
+		switch {
+		case !known[key]:
+			l.problem(fmt.Errorf("config %s, line %d: there is no setting %q", name, node.Line, key))
+		case err != nil:
+			l.problem(fmt.Errorf("config %s, line %d: %s: %w", name, node.Line, key, err))
+		default:
+			l.give(key, value, fmt.Sprintf("%s, line %d", name, node.Line))
+		}
+	}
+}
+
+// scalar is a YAML value as a flag would have it: lists with commas. The
+// text is what counts, so that policy: off is not taken for false.
+func scalar(node yaml.Node) (string, error) {
+	switch node.Kind {
+	case yaml.ScalarNode:
+		return node.Value, nil
+	case yaml.SequenceNode:
+		parts := make([]string, len(node.Content))
+		for i, part := range node.Content {
+			if part.Kind != yaml.ScalarNode {
+				return "", errors.New("must be a list of words")
+			}
+			parts[i] = part.Value
+		}
+		return strings.Join(parts, ","), nil
+	default:
+		return "", errors.New("must be a word or a list of words")
+	}
+}
+
+// port lets PORT, which platforms set, change the port of the address. An
+// address that a flag or PYEXEC_ADDR gave keeps its host.
+func (l *loader) port(c *Config) {
+	port := l.env["PORT"]
+	host, _, err := net.SplitHostPort(c.Addr)
+	if port == "" || err != nil || strings.HasPrefix(l.values["addr"].from, "--") {
+		return
+	}
+	if err := isPort(port); err != nil {
+		l.problem(fmt.Errorf("PORT: %w", err))
+		return
+	}
+	c.Addr = net.JoinHostPort(host, port)
+}

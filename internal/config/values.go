@@ -1,0 +1,153 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/python-code-executor/pyexec"
+)
+
+// The kinds of values: each makes a setting's set function from where the
+// value goes and what it may be.
+
+func text(at func(*Config) *string, check func(string) error) func(*Config, string) error {
+	return func(c *Config, s string) error {
+		if check != nil {
+			if err := check(s); err != nil {
+				return err
+			}
+		}
+		*at(c) = s
+		return nil
+	}
+}
+
+func oneOf(at func(*Config) *string, known ...string) func(*Config, string) error {
+	return text(at, func(s string) error {
+		if !slices.Contains(known, s) {
+			return fmt.Errorf("%q is not one of %s", s, strings.Join(known, ", "))
+		}
+		return nil
+	})
+}
+
+func number(at func(*Config) *int, least, most int) func(*Config, string) error {
+	return func(c *Config, s string) error {
+		n, err := strconv.Atoi(s)
+		if err != nil {
+			return fmt.Errorf("%q is not an integer", s)
+		}
+		if n < least || n > most {
+			return fmt.Errorf("%d is not between %d and %d", n, least, most)
+		}
+		*at(c) = n
+		return nil
+	}
+}
+
+func duration(at func(*Config) *time.Duration, least, most time.Duration) func(*Config, string) error {
+	return func(c *Config, s string) error {
+		d, err := time.ParseDuration(s)
+		if err != nil {
+			return fmt.Errorf("%q is not a duration such as 10s or 1m30s", s)
+		}
+		if d < least || d > most {
+			return fmt.Errorf("%v is not between %v and %v", d, least, most)
+		}
+		*at(c) = d
+		return nil
+	}
+}
+
+func size(at func(*Config) *pyexec.Bytes, least, most pyexec.Bytes) func(*Config, string) error {
+	return func(c *Config, s string) error {
+		b, err := ParseBytes(s)
+		if err != nil {
+			return err
+		}
+		if b < least || b > most {
+			return fmt.Errorf("%v is not between %v and %v", b, least, most)
+		}
+		*at(c) = b
+		return nil
+	}
+}
+
+func list(at func(*Config) *[]string) func(*Config, string) error {
+	return func(c *Config, s string) error {
+		var all []string
+		for part := range strings.SplitSeq(s, ",") {
+			part = strings.TrimSpace(part)
+			if part != "" && strings.Trim(part, "abcdefghijklmnopqrstuvwxyz0123456789_-") != "" {
+				return fmt.Errorf("%q is not a name", part)
+			}
+			if part != "" {
+				all = append(all, part)
+			}
+		}
+		*at(c) = all
+		return nil
+	}
+}
+
+// units are powers of 1024 in every spelling, as memory_mb and limit_mb are.
+var units = map[string]pyexec.Bytes{
+	"": 1, "B": 1,
+	"K": pyexec.KiB, "KB": pyexec.KiB, "KIB": pyexec.KiB,
+	"M": pyexec.MiB, "MB": pyexec.MiB, "MIB": pyexec.MiB,
+	"G": pyexec.GiB, "GB": pyexec.GiB, "GIB": pyexec.GiB,
+}
+
+// ParseBytes reads a size such as 512MB, 1 GiB or 65536. MB and MiB are both
+// 2^20 bytes.
+func ParseBytes(s string) (pyexec.Bytes, error) {
+	digits := strings.TrimLeft(s, "0123456789")
+	digits = s[:len(s)-len(digits)]
+	unit, ok := units[strings.ToUpper(strings.TrimPrefix(s[len(digits):], " "))]
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if !ok || err != nil {
+		return 0, fmt.Errorf("%q is not a size such as 512MB or 1GiB", s)
+	}
+	if n > int64(1<<62/unit) {
+		return 0, fmt.Errorf("%q is too large", s)
+	}
+	return pyexec.Bytes(n) * unit, nil
+}
+
+func isAddr(s string) error {
+	_, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return fmt.Errorf("%q is not HOST:PORT", s)
+	}
+	return isPort(port)
+}
+
+func isPort(s string) error {
+	if n, err := strconv.ParseUint(s, 10, 16); err != nil || strconv.FormatUint(n, 10) != s {
+		return fmt.Errorf("%q is not a port between 0 and 65535", s)
+	}
+	return nil
+}
+
+// together are the rules between settings. Whether a layer exists is not
+// known here: one that does not is never in force, so the server refuses.
+func (c *Config) together() error {
+	if len(c.RequireIsolation) == 0 {
+		return errors.New("require-isolation: is empty; the weakest level is seccomp")
+	}
+	for _, name := range c.RequireIsolation {
+		level := slices.Contains(Levels, name)
+		switch {
+		case !level && strings.Contains(name, "-"): // layers are spelled with _
+			return fmt.Errorf("require-isolation: %q is not one of the levels %s", name, strings.Join(Levels, ", "))
+		case level && len(c.RequireIsolation) > 1 && name != "landlock" && name != "seccomp": // those are layers as well
+			return errors.New("require-isolation: give one level, or only layers")
+		}
+	}
+	return nil
+}
