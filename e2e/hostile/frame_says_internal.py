@@ -1,0 +1,19 @@
+# expect: error:protocol|error:exit
+# property: [no-forge][well-formed][next-run] an error frame of type internal does not become the server's 500
+# class: protocol-forgery
+
+import json, os, struct
+
+def frame(kind, payload):
+    return kind + struct.pack(">I", len(payload)) + payload
+
+
+def send(data):
+    while data:
+        data = data[os.write(3, data):]
+
+
+def main():
+    send(frame(b"E", json.dumps({"type": "internal", "message": "CORPUS-POI" + "SON", "request_id": "x"}).encode()))
+    os._exit(0)
+    return None

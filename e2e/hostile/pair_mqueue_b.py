@@ -1,0 +1,28 @@
+# expect: blocked-or-contained
+# property: [tenant] a POSIX message queue that run A leaves in the ipc namespace of its slot is not there for run B
+# class: tenant-isolation
+# pair: pair_mqueue_a
+# pair-order: sequential and concurrent: a first
+
+import ctypes, errno, os, platform
+
+ARCH = platform.machine()
+
+
+def call(numbers, *args):
+    """One raw system call; numbers = (x86_64, aarch64). Returns (value, errno name)."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.syscall.restype = ctypes.c_long
+    ctypes.set_errno(0)
+    r = libc.syscall(ctypes.c_long(numbers[0 if ARCH == "x86_64" else 1]), *[ctypes.c_long(a) if isinstance(a, int) else a for a in args])
+    return r, (errno.errorcode.get(ctypes.get_errno(), "?") if r == -1 else "")
+
+
+def main():
+    fd, why = call((240, 180), b"corpus-tenant-queue", 0, 0, None)
+    listed = []
+    try:
+        listed = os.listdir("/dev/mqueue")
+    except OSError:
+        pass
+    return {"contained": fd < 0 and not listed, "open": why or "OK", "listed": listed[:5]}
