@@ -1,0 +1,1 @@
+"""The Python side of the sandbox: zygote, slot, child, and what they run."""
