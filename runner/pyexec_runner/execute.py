@@ -206,7 +206,8 @@ def _run_script(parsed: script.Script, options: Options, limits: dict[str, int])
     namespace.update(__file__=report.FILENAME, __builtins__=builtins)
     report.register_source(options["script"].removeprefix("\ufeff"))
     _hide_runner(module)
-    reserve = bytearray(_RESERVE)
+    # Only a limit on address space raises MemoryError; a cgroup kills, and would count the reserve.
+    reserve = bytearray(_RESERVE if options.get("address_space") else 0)
     _keep.extend((module, namespace, parsed, options))
     frames: list[Frame] = []
     try:
