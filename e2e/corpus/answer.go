@@ -1,6 +1,7 @@
 package corpus
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -21,6 +22,7 @@ type Answer struct {
 	Body    []byte
 	Elapsed time.Duration
 	Timeout time.Duration // what the request asked for
+	Details bool          // the request asked for them
 	Err     error         // no answer at all
 
 	value any
@@ -87,6 +89,25 @@ func (a *Answer) queued() time.Duration {
 	return min(time.Duration(ms*float64(time.Millisecond)), a.Elapsed)
 }
 
+// files are the contents of what the run left in its output folder, decoded,
+// with their names.
+func (a *Answer) files() (string, error) {
+	var b strings.Builder
+	files, _ := a.object()["files"].([]any)
+	for _, f := range files {
+		file, _ := f.(map[string]any)
+		path, _ := file["path"].(string)
+		text, isText := file["content"].(string)
+		coded, isCoded := file["content_base64"].(string)
+		content, err := base64.StdEncoding.DecodeString(coded)
+		if path == "" || strings.HasPrefix(path, "/") || slices.Contains(strings.Split(path, "/"), "..") || !isText && !isCoded || err != nil {
+			return "", fmt.Errorf("the collected file %s is malformed", strictjson.Short(f))
+		}
+		b.WriteString(path + "\n" + text + string(content) + "\n")
+	}
+	return b.String(), nil
+}
+
 // errorFields are the fields that an error of each type may have beside type,
 // message and hint; those with a star must be there.
 var errorFields = map[string]string{
@@ -116,6 +137,13 @@ func (a *Answer) wellFormed() []string {
 	wanted := []string{"result", "stdout"}
 	if a.Status != http.StatusOK {
 		wanted = []string{"error", "stdout"}
+	}
+	if a.Details {
+		wanted = append(wanted, "files", "id", "isolation", "stderr", "usage")
+		if _, ok := a.object()["truncated"]; ok { // there if any
+			wanted = append(wanted, "truncated")
+		}
+		slices.Sort(wanted)
 	}
 	if keys := slices.Sorted(maps.Keys(a.object())); !slices.Equal(keys, wanted) {
 		return []string{fmt.Sprintf("the body has the keys %q, not %q", keys, wanted)}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"sort"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -58,14 +59,19 @@ func newClient(baseURL string, scripts []*Script) (*client, error) {
 	return c, nil
 }
 
-// run posts one script.
-func (c *client) run(s *Script, timeout time.Duration) *Answer {
+// run posts one script. What a script leaves in its output folder is collected
+// only with details, so one that goes for that gets them.
+func (c *client) run(s *Script, timeout time.Duration, details bool) *Answer {
 	request := map[string]any{"script": s.Source}
+	details = details || strings.Contains(s.Source, "output/")
+	if details {
+		request["details"] = true
+	}
 	if timeout > 0 {
 		request["timeout_ms"] = timeout.Milliseconds()
 	}
 	a := c.post(request)
-	a.Timeout = timeout
+	a.Timeout, a.Details = timeout, details
 	return a
 }
 

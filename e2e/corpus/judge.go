@@ -83,6 +83,15 @@ func forbidden(v *Verdict, a *Answer, mode Mode) {
 			v.fail("the answer contains the canary %q", secret)
 		}
 	}
+	files, err := a.files()
+	if err != nil {
+		v.fail("%v", err)
+	}
+	for _, text := range append([]string{"root:x:0:0", tenantMark, "corpus-host-canary"}, mode.Secrets...) {
+		if text != "" && strings.Contains(files, text) {
+			v.fail("a collected file contains %q", text)
+		}
+	}
 	if text, _ := a.failure()["traceback"].(string); strings.Contains(text, "pyexec_runner") {
 		v.fail("the traceback shows a frame of the runner")
 	}

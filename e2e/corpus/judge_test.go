@@ -24,6 +24,12 @@ func reply(status int, body string) *Answer {
 
 func result(json string) *Answer { return reply(200, `{"result": `+json+`, "stdout": ""}`) }
 
+func detailed(files string) *Answer {
+	a := reply(200, `{"result": 1, "stdout": "", "stderr": "", "id": "x", "usage": {}, "isolation": {}, "files": `+files+`}`)
+	a.Details = true
+	return a
+}
+
 func failure(fields string) *Answer {
 	return reply(400, `{"error": {"message": "m", `+fields+`}, "stdout": ""}`)
 }
@@ -78,6 +84,9 @@ func TestJudge(t *testing.T) {
 		{name: "invalid UTF-8", expect: "ok", answer: result("\"\xff\""), failure: "not JSON"},
 		{name: "escaped", expect: "ok", answer: reply(200, `{"result": 1, "stdout": "EXEC-ESCAPED"}`), failure: "EXEC-ESCAPED"},
 		{name: "hidden in a result", expect: "ok", answer: result(`[{"a": "\u0048IDDEN"}]`), failure: "HIDDEN"},
+		{name: "a file of the host collected", expect: "ok", answer: detailed(`[{"path": "link", "content_base64": "cm9vdDp4OjA6MA=="}]`), failure: "a collected file contains"},
+		{name: "a file of its own collected", expect: "ok", answer: detailed(`[{"path": "a", "content_base64": "cm9v"}]`)},
+		{name: "a file with an absolute path", expect: "ok", answer: detailed(`[{"path": "/a", "content_base64": ""}]`), failure: "malformed"},
 		{name: "secret", expect: "ok", answer: result(`"xSECRETx"`), failure: "canary"},
 		{name: "tenant", expect: "ok", answer: result(`"CORPUS-TENANT-MARK-1-x"`), failure: "canary"},
 		{name: "runner frame", expect: "error:exception", answer: failure(exception + `, "traceback": "File pyexec_runner/child.py"`), failure: "frame of the runner"},

@@ -26,6 +26,7 @@ type Options struct {
 	Timeout  time.Duration // timeout_ms of scripts that may end by it; 2 s when 0
 	Patience time.Duration // timeout_ms of scripts that must end by themselves; 8 s when 0
 	Slack    time.Duration // added to the deadline, for a loaded machine
+	Details  bool          // ask for details with every script; those whose text names output/ always get them
 	Parallel int           // scripts at once; 8 when 0
 	Alone    bool          // one at a time, with the checks that need it
 	Linger   time.Duration // how long /health is watched after a run; 2 s when 0

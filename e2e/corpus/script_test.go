@@ -78,7 +78,7 @@ func folder(t *testing.T, files map[string]string) string {
 }
 
 func TestOwnAndSharedCorpusAreUnderstood(t *testing.T) {
-	for dir, least := range map[string]int{e2etest.Repo(t, "e2e", "hostile"): 40, e2etest.Shared(t, "hostile"): 275} {
+	for dir, least := range map[string]int{e2etest.Repo(t, "e2e", "hostile"): 100, e2etest.Shared(t, "hostile"): 275} {
 		scripts, err := Load(dir)
 		if err != nil {
 			t.Error(err)

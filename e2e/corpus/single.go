@@ -33,7 +33,7 @@ func (r *runner) single(s *Script) {
 	if r.options.Alone && s.Has("tenant") {
 		neighbour = r.startNeighbour()
 	}
-	a := r.client.run(s, r.timeout(s))
+	a := r.client.run(s, r.timeout(s), r.options.Details)
 	v := Judge(s, a, r.mode)
 	failures = append(failures, v.Failures...)
 	if neighbour != nil {
@@ -115,7 +115,7 @@ func (r *runner) distinct(s *Script, first *Answer) []string {
 	for i := range distinctRuns {
 		a := first
 		if i > 0 {
-			a = r.client.run(s, r.timeout(s))
+			a = r.client.run(s, r.timeout(s), r.options.Details)
 		}
 		result, ok := a.object()["result"]
 		if !ok {
@@ -162,7 +162,7 @@ func (r *runner) pair(a, b *Script) {
 	second := Outcome{Name: b.Name}
 	var mu sync.Mutex
 	judge := func(s *Script, into *Outcome) {
-		answer := r.client.run(s, r.timeout(s))
+		answer := r.client.run(s, r.timeout(s), r.options.Details)
 		v := Judge(s, answer, r.mode)
 		mu.Lock()
 		defer mu.Unlock()

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -205,6 +206,9 @@ func (t *tail) Bytes() []byte {
 	return bytes.Clone(t.kept)
 }
 
+// built says that build has left a file.
+var built atomic.Bool
+
 // build is done once in a test process.
 var build = sync.OnceValues(func() (string, error) {
 	root, err := Root()
@@ -215,6 +219,7 @@ var build = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	built.Store(true)
 	binary := filepath.Join(dir, "pyexec")
 	cmd := exec.Command("go", "build", "-o", binary, "./cmd/pyexec")
 	cmd.Dir = root
@@ -236,7 +241,7 @@ func Binary() (string, error) {
 // Cleanup removes what Binary built. Call it from TestMain or at the end of
 // a command.
 func Cleanup() {
-	if os.Getenv("PYEXEC_BIN") != "" {
+	if !built.Load() {
 		return
 	}
 	if binary, err := build(); err == nil {

@@ -8,5 +8,5 @@ import ctypes, signal
 def main():
     for s in (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL):
         signal.signal(s, lambda number, frame: None)
-    ctypes.string_at(0, 1)
+    ctypes.c_char.from_address(1).value
     return None

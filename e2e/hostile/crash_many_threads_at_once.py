@@ -12,9 +12,9 @@ def main():
 
     def crash():
         gate.wait()
-        ctypes.string_at(8, 1)
+        ctypes.c_char.from_address(8).value
     for _ in range(THREADS):
         threading.Thread(target=crash, daemon=True).start()
     gate.wait()
-    ctypes.string_at(8, 1)
+    ctypes.c_char.from_address(8).value
     return None

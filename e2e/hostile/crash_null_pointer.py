@@ -6,5 +6,5 @@ import ctypes
 
 
 def main():
-    ctypes.string_at(0, 1)
+    ctypes.c_char.from_address(1).value
     return None

@@ -21,7 +21,8 @@ O_RDWR_CREAT = 0o102
 
 
 def main():
-    fd, why = call((240, 180), b"corpus-tenant-queue", O_RDWR_CREAT, 0o666, None)
+    few = (ctypes.c_long * 8)(0, 2, 16)       # flags, messages, bytes each
+    fd, why = call((240, 180), b"corpus-tenant-queue", O_RDWR_CREAT, 0o666, few)
     if fd >= 0:
         call((242, 182), fd, b"TENANT-A", 8, 1, None)
     return {"contained": True, "made": why or "OK"}

@@ -3,7 +3,6 @@
 # class: tenant-isolation
 # pair: pair_tmp_a
 # pair-order: sequential and concurrent: a first
-# open-at: landlock
 
 import os
 

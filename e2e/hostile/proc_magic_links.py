@@ -4,32 +4,33 @@
 
 import os
 
-SIGHT = ("var/tmp/corpus-host-canary", "work/main", "root/.bashrc", "root/.profile", "home", "etc/shadow", "proc/1/environ", "etc/ssh", "var/lib/docker", "boot")
+SIGHT = ("var/tmp/corpus-host-canary", "work/main", "root", "home", "etc/shadow", "proc/1/environ", "etc/ssh", "var/lib", "boot", "var/tmp")
+
+
+def _open(path):
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        return bool(os.listdir(fd))           # an empty folder shows nothing
+    except NotADirectoryError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
 
 
 def main():
-    roots = ["/proc/self/root", "/proc/thread-self/root", "/proc/1/root", "/proc/1/cwd", "/proc/self/cwd/../../../..", "/proc/self/task/../root", "."]
+    roots = ["/proc/self/root", "/proc/thread-self/root", "/proc/1/root", "/proc/1/cwd", "/proc/self/cwd/../../../..", "/proc/self/task/../root"]
     for fd in range(0, 64):
-        roots += [f"/proc/self/fd/{fd}", f"/proc/self/fd/{fd}/..", f"/proc/self/fd/{fd}/../../../.."]
+        roots += [f"/proc/self/fd/{fd}", f"/proc/self/fd/{fd}/../../../.."]
+    hits = []
     for d in ("/tmp", "/dev/shm", os.getcwd()):
         try:
             os.chdir(d)
-            roots.append("/".join([".."] * 12))
-            more = [os.path.join(r, s) for r in roots for s in SIGHT if not s.startswith(("etc/shadow", "home", "boot"))]
-            hits = [p for p in more if os.path.exists(p)]
-            if hits:
-                return {"contained": False, "hits": hits[:10]}
         except OSError:
-            pass
-    readable = []
-    for r in roots:
-        for s in ("etc/shadow", "root", "home"):
-            try:
-                p = os.path.join(r, s)
-                os.listdir(p) if s != "etc/shadow" else open(p).close()
-                if os.path.isdir(p) and not os.listdir(p):
-                    continue
-                readable.append(p)
-            except OSError:
-                pass
-    return {"contained": not readable, "readable": readable[:10]}
+            continue
+        hits += [os.path.join(r, s) for r in roots + ["/".join([".."] * 12)] for s in SIGHT if _open(os.path.join(r, s))]
+    return {"contained": not hits, "hits": hits[:10]}
