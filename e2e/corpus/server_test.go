@@ -24,10 +24,13 @@ func TestServer(t *testing.T) {
 		Env:  []string{"CORPUS_CANARY_SECRET=" + canaries.Secret},
 	})
 	before := server.Settle()
-	for name, dir := range map[string]string{"own": e2etest.Repo(t, "e2e", "hostile"), "shared": e2etest.Shared(t, "hostile")} {
+	for name, dir := range map[string]func(*testing.T) string{
+		"own":    func(t *testing.T) string { return e2etest.Repo(t, "e2e", "hostile") },
+		"shared": func(t *testing.T) string { return e2etest.Shared(t, "hostile") },
+	} {
 		t.Run(name, func(t *testing.T) {
 			Test(t, server.BaseURL, Options{
-				Dir: dir, Policy: "off", Timeout: 1500 * time.Millisecond, Slack: time.Second,
+				Dir: dir(t), Policy: "off", Timeout: 1500 * time.Millisecond, Slack: time.Second,
 				Canaries: canaries, Pid: server.Pid,
 				Leftovers: func() error { return server.Leftovers(before) },
 			})
