@@ -59,3 +59,7 @@ func CodeOf(err error) Code {
 	}
 	return CodeInternal
 }
+
+// ErrNotStarted means that a child was lost before it could have read the
+// script, so that the run may be given to another one.
+var ErrNotStarted = errors.New("child was lost before the run began")
