@@ -1,0 +1,371 @@
+package jail
+
+import (
+	"bufio"
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/python-code-executor/pyexec/internal/seccomp"
+)
+
+// generation is one tree of zygotes in one nsjail. It is replaced after a
+// number of runs or some time, since all its children share a hash seed and an
+// address layout.
+type generation struct {
+	jail *Jail
+	born time.Time
+	runs atomic.Int64
+	cmd  *exec.Cmd
+	logs *logTail
+
+	mu      sync.Mutex
+	zygotes map[Kind]*zygote
+	errs    map[Kind]error
+	grown   chan struct{} // closed and remade when a zygote is ready or has failed
+	slots   int
+	stopped bool
+
+	retired    chan struct{} // closed when another generation has taken over
+	retireOnce sync.Once
+	stopOnce   sync.Once
+	renewOnce  sync.Once
+	growOnce   sync.Once
+	exited     chan struct{}
+}
+
+// newGeneration starts nsjail with the base zygote and waits for its imports.
+func (j *Jail) newGeneration(s spec) (*generation, error) {
+	c, peer, err := newConn("zygote-base")
+	if err != nil {
+		return nil, err
+	}
+	g := &generation{
+		jail: j, born: time.Now(), zygotes: map[Kind]*zygote{}, errs: map[Kind]error{},
+		grown: make(chan struct{}), retired: make(chan struct{}), exited: make(chan struct{}),
+	}
+	config, view, err := j.runnerConfig(s)
+	if err == nil {
+		err = g.exec(s, view, peer)
+	}
+	peer.Close() // so that a zygote that dies is seen as the end of the socket
+	if err != nil {
+		c.close()
+		return nil, err
+	}
+	z := &zygote{name: string(Base), conn: c, gone: make(chan struct{})}
+	if err = z.order(config); err == nil {
+		err = z.awaitReady(j, j.opts.ImportTimeout)
+	}
+	if err != nil {
+		c.close()
+		g.kill()
+		<-g.exited
+		return nil, fmt.Errorf("%w%s", err, g.logs.said())
+	}
+	g.zygotes[Base] = z
+	return g, nil
+}
+
+// runnerConfig is the first message to the base zygote: what slots and
+// children have to do at this level.
+func (j *Jail) runnerConfig(s spec) (map[string]any, *View, error) {
+	child, slot, err := j.seccompPrograms(s)
+	if err != nil {
+		return nil, nil, err
+	}
+	inJail := j.opts.NSJail != "" && s.perimeter()
+	view, err := newView(j.opts.Python, filepath.Join(j.dir, "runner"), inJail)
+	if err != nil {
+		return nil, nil, err
+	}
+	l := j.opts.Limits
+	cpu := int64(j.cpuLimit() / time.Second)
+	config := map[string]any{
+		"op": "config", "namespaces": j.enabled(s.namespaces), "proc": s.proc,
+		"layers": j.enabled(s.layers()), "readable": []string{"/"}, "device_files": devices,
+		"workdir": "/sandbox", "scratch": filepath.Join(j.dir, "scratch"),
+		"disk_bytes": l.Disk, "disk_files": l.DiskFiles, "cpu_seconds": cpu, "open_files": l.OpenFiles,
+		"seccomp_child": hex.EncodeToString(child.Bytes()), "seccomp_slot": hex.EncodeToString(slot.Bytes()),
+		"own_pid": seccomp.SelfPID, "die_with_parent": j.opts.NSJail != "",
+		"rlimits": map[string]int64{
+			"CORE": 0, "FSIZE": int64(l.Disk), "MEMLOCK": 64 << 10,
+			"SIGPENDING": 128, "MSGQUEUE": 0, "NICE": 0, "RTPRIO": 0,
+		},
+	}
+	switch {
+	case len(s.namespaces) == 0:
+		config["readable"] = view.readable()
+	case !inJail:
+		config["view"], config["view_root"] = view, filepath.Join(j.dir, "stage")
+	}
+	if len(s.namespaces) > 0 {
+		// Counted per user namespace: the slot, its child and the child's threads.
+		config["rlimits"].(map[string]int64)["NPROC"] = int64(l.Threads) + 2
+	}
+	return config, view, nil
+}
+
+// exec starts the launcher, which becomes nsjail or Python.
+func (g *generation) exec(s spec, view *View, control *os.File) error {
+	j := g.jail
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	l := launch{UID: j.opts.UID, Stage: filepath.Join(j.dir, "stage"), Env: zygoteEnv()}
+	python := []string{view.Python, "-I", "-B", "-c", zygoteCode, "3", view.Runner}
+	if j.opts.NSJail != "" {
+		config := filepath.Join(j.dir, s.nsjail)
+		text, err := nsjailConfigs.ReadFile("nsjail/" + s.nsjail)
+		if err != nil {
+			return fmt.Errorf("nsjail configuration: %w", err)
+		}
+		if err := os.WriteFile(config, text, 0o644); err != nil {
+			return err
+		}
+		if l.Path, err = filepath.EvalSymlinks(j.opts.NSJail); err != nil {
+			return fmt.Errorf("nsjail: %w", err)
+		}
+		l.Args = append(j.nsjailArgs(s, view, config), python...)
+		if s.perimeter() {
+			l.Binds = view.Binds
+		}
+	} else {
+		l.Path, l.Args = python[0], python
+	}
+	text, err := json.Marshal(l)
+	if err != nil {
+		return err
+	}
+	g.cmd = exec.Command(self, LaunchCommand, string(text))
+	g.cmd.Env = []string{}
+	g.cmd.Dir = "/"
+	g.cmd.ExtraFiles = []*os.File{control}
+	g.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	stderr, err := g.cmd.StderrPipe()
+	if err != nil {
+		return err
+	}
+	if err := g.cmd.Start(); err != nil {
+		return fmt.Errorf("start the zygote's launcher: %w", err)
+	}
+	g.logs = &logTail{}
+	j.wg.Go(func() {
+		g.logs.read(stderr, func(line string) { j.log.Debug("zygote", "said", line) })
+		_ = g.cmd.Wait()
+		close(g.exited)
+	})
+	return nil
+}
+
+// zygoteCode takes the runner off the path again: a script has no use for it.
+const zygoteCode = `import sys; sys.path.insert(0, sys.argv[2]); from pyexec_runner.zygote import main; sys.path.pop(0); main()`
+
+// zygoteEnv is the whole environment of zygotes and runs.
+func zygoteEnv() []string {
+	env := []string{
+		"PATH=/usr/bin:/bin", "HOME=/sandbox", "TMPDIR=/tmp", "LANG=C.UTF-8", "TZ=UTC",
+		// One thread, set before any import: a fork does not survive others.
+		"OPENBLAS_NUM_THREADS=1", "OMP_NUM_THREADS=1", "MKL_NUM_THREADS=1", "NUMEXPR_NUM_THREADS=1",
+		"MALLOC_ARENA_MAX=2",
+	}
+	// Some processors need OpenBLAS to be told their type.
+	for _, name := range []string{"OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"} {
+		if value, ok := os.LookupEnv(name); ok {
+			env = append(env, name+"="+value)
+		}
+	}
+	return env
+}
+
+func (g *generation) base() *zygote { return g.ready(Base) }
+
+func (g *generation) ready(kind Kind) *zygote {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.zygotes[kind]
+}
+
+func (g *generation) failed(kind Kind) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.errs[kind] != nil
+}
+
+// growAll forks the rest of the tree, one from the other; a second call waits
+// for the first.
+func (g *generation) growAll() { g.growOnce.Do(g.growEach) }
+
+func (g *generation) growEach() {
+	parent := g.base()
+	for _, kind := range Kinds[1:] {
+		z, err := parent.grow(g.jail, string(kind), imports[kind], g.jail.opts.ImportTimeout)
+		g.mu.Lock()
+		switch {
+		case err != nil:
+			g.errs[kind] = err
+		case g.stopped:
+			z.conn.close()
+		default:
+			g.zygotes[kind] = z
+			parent = z
+		}
+		close(g.grown)
+		g.grown = make(chan struct{})
+		g.mu.Unlock()
+		if err != nil && g.jail.ctx.Err() == nil {
+			g.jail.log.Warn("a zygote could not import its packages; scripts that import them start slower, or fail", "zygote", kind, "error", err)
+		}
+	}
+}
+
+// await returns the zygote of a kind when it has been grown, or the base
+// zygote where it could not be.
+func (g *generation) await(ctx context.Context, kind Kind) (*zygote, error) {
+	for {
+		g.mu.Lock()
+		z, err, grown := g.zygotes[kind], g.errs[kind], g.grown
+		g.mu.Unlock()
+		switch {
+		case err != nil:
+			return g.base(), nil
+		case z != nil:
+			select {
+			case <-z.gone:
+				return nil, ErrZygoteGone
+			default:
+				return z, nil
+			}
+		}
+		select {
+		case <-grown:
+		case <-g.base().gone:
+			return nil, ErrZygoteGone
+		case <-ctx.Done():
+			return nil, fmt.Errorf("zygote %s: %w", kind, ctx.Err())
+		}
+	}
+}
+
+func (g *generation) hold() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.slots++
+}
+
+// release is called when a slot has been closed.
+func (g *generation) release() {
+	g.mu.Lock()
+	g.slots--
+	g.mu.Unlock()
+	g.stopIfUnused()
+}
+
+// retire lets the generation end with its last slot.
+func (g *generation) retire() {
+	g.retireOnce.Do(func() { close(g.retired) })
+	g.stopIfUnused()
+}
+
+func (g *generation) isRetired() bool {
+	select {
+	case <-g.retired:
+		return true
+	default:
+		return false
+	}
+}
+
+func (g *generation) stopIfUnused() {
+	g.mu.Lock()
+	unused := g.slots == 0
+	g.mu.Unlock()
+	if unused && g.isRetired() {
+		g.jail.wg.Go(g.stop)
+	}
+}
+
+// stop ends the zygotes: each exits when its control socket closes.
+func (g *generation) stop() {
+	g.stopOnce.Do(func() {
+		g.mu.Lock()
+		g.stopped = true
+		for i := len(Kinds) - 1; i >= 0; i-- {
+			if z := g.zygotes[Kinds[i]]; z != nil {
+				z.conn.close()
+			}
+		}
+		g.mu.Unlock()
+		select {
+		case <-g.exited:
+		case <-time.After(2 * time.Second):
+			g.kill()
+			<-g.exited
+		}
+	})
+}
+
+func (g *generation) kill() { _ = syscall.Kill(-g.cmd.Process.Pid, syscall.SIGKILL) }
+
+// logTail keeps the first lines that nsjail and the zygote said, to explain a
+// start that failed.
+type logTail struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+const maxLogLines = 5
+
+func (t *logTail) read(r io.Reader, each func(string)) {
+	s := bufio.NewScanner(r)
+	s.Buffer(make([]byte, 4096), 64<<10)
+	for s.Scan() {
+		each(s.Text())
+		t.mu.Lock()
+		if t.lines = append(t.lines, s.Text()); len(t.lines) > maxLogLines {
+			t.lines = t.lines[1:]
+		}
+		t.mu.Unlock()
+	}
+	_, _ = io.Copy(io.Discard, r)
+}
+
+func (t *logTail) said() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	text := ""
+	for _, line := range t.lines {
+		text += "\n  " + line
+	}
+	return text
+}
+
+// count notes a run and, where the generation has served its time, starts its
+// replacement. It is called while a run has the CPU, never between requests.
+func (g *generation) count() {
+	j := g.jail
+	if g.runs.Add(1) < j.opts.MaxRuns && time.Since(g.born) < j.opts.MaxAge {
+		return
+	}
+	g.renewOnce.Do(func() {
+		j.wg.Go(func() {
+			next, err := j.newGeneration(j.spec)
+			if err != nil {
+				j.log.Error("the zygote could not be renewed; the old one goes on", "error", err)
+				return
+			}
+			next.growAll()
+			j.install(next)
+		})
+	})
+}

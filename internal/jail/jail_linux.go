@@ -1,0 +1,323 @@
+package jail
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	pyexec "github.com/python-code-executor/pyexec"
+	"github.com/python-code-executor/pyexec/internal/cgroup"
+	"github.com/python-code-executor/pyexec/internal/seccomp"
+	"github.com/python-code-executor/pyexec/internal/wire"
+	"github.com/python-code-executor/pyexec/runner"
+)
+
+// Options is what a jail is built from.
+type Options struct {
+	Python  string // the interpreter, best that of a virtual environment
+	NSJail  string // the nsjail binary; empty runs without
+	UID     int    // what runs are on the host when the server is root
+	Policy  string // level of the check before the run
+	Limits  pyexec.Limits
+	Require Requirement
+	Disable []string // layers to leave out: tests of the other layers only
+
+	SpawnTimeout  time.Duration // for a slot or a child to become ready
+	ImportTimeout time.Duration // for a zygote's imports
+	MaxRuns       int64         // of a zygote, before it is replaced
+	MaxAge        time.Duration // of a zygote, before it is replaced
+
+	Log *slog.Logger
+}
+
+// Kind names a zygote of the tree by what it has imported.
+type Kind string
+
+// The tree of zygotes: each is forked from the one before, so that they share
+// their pages.
+const (
+	Base   Kind = "base"
+	NumPy  Kind = "numpy"
+	Pandas Kind = "pandas"
+)
+
+// Kinds lists the tree from its root.
+var Kinds = []Kind{Base, NumPy, Pandas}
+
+var imports = map[Kind][]string{
+	NumPy:  {"numpy"},
+	Pandas: {"pandas", "requests"},
+}
+
+// Jail is the sandbox of one server.
+type Jail struct {
+	opts    Options
+	log     *slog.Logger
+	dir     string // of this server: runner, stage, scratch
+	cgroups *cgroup.Manager
+	noGroup error // why cgroups is nil
+	wg      sync.WaitGroup
+	ctx     context.Context
+	cancel  context.CancelFunc
+
+	mu        sync.Mutex
+	spec      spec
+	isolation pyexec.Isolation
+	tried     []Reason
+	current   *generation
+	slots     map[int]bool
+	changed   chan struct{} // closed and remade when current changes
+	closed    bool
+}
+
+// Start chooses the highest level that the platform allows, by doing each of
+// its steps in a real child and then attacking it from inside, and returns a
+// jail whose base zygote is ready. The others follow by themselves.
+func Start(ctx context.Context, opts Options) (*Jail, error) {
+	dir, err := os.MkdirTemp("", "pyexec-")
+	if err != nil {
+		return nil, fmt.Errorf("runtime directory: %w", err)
+	}
+	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	j := &Jail{
+		opts: opts, log: opts.Log, dir: dir, ctx: own, cancel: cancel,
+		slots: map[int]bool{}, changed: make(chan struct{}),
+	}
+	if err := j.prepare(); err != nil {
+		j.Close()
+		return nil, err
+	}
+	if err := j.choose(ctx); err != nil {
+		j.Close()
+		return nil, err
+	}
+	j.wg.Go(j.keepAlive)
+	return j, nil
+}
+
+// prepare makes the runtime directory and finds the cgroups.
+func (j *Jail) prepare() error {
+	if err := os.Chmod(j.dir, 0o711); err != nil {
+		return err
+	}
+	if err := os.CopyFS(filepath.Join(j.dir, "runner"), runner.Files); err != nil {
+		return fmt.Errorf("write runner: %w", err)
+	}
+	for _, name := range []string{"stage", "scratch"} {
+		if err := os.Mkdir(filepath.Join(j.dir, name), 0o700); err != nil {
+			return fmt.Errorf("runtime directory: %w", err)
+		}
+	}
+	if os.Getuid() == 0 {
+		if err := os.Chown(filepath.Join(j.dir, "scratch"), j.opts.UID, j.opts.UID); err != nil {
+			return fmt.Errorf("scratch directory: %w", err)
+		}
+	}
+	if slices.Contains(j.opts.Disable, "cgroup") {
+		j.noGroup = errors.New("turned off for a test")
+		return nil
+	}
+	j.cgroups, j.noGroup = cgroup.Open(cgroup.Options{})
+	if j.noGroup != nil {
+		j.cgroups = nil
+		return nil
+	}
+	return nil
+}
+
+func (j *Jail) newGroup(id int) (*cgroup.Group, error) {
+	// A run's own threads, the slot and its next child.
+	return j.cgroups.New(fmt.Sprintf("slot-%d", id), cgroup.Limits{
+		Memory: j.opts.Limits.Memory, PIDs: j.opts.Limits.Threads + 8,
+	})
+}
+
+// keepAlive starts a new generation when the current one dies, with backoff.
+func (j *Jail) keepAlive() {
+	backoff := 50 * time.Millisecond
+	for {
+		g := j.generation()
+		select {
+		case <-g.base().gone:
+		case <-g.retired:
+			continue
+		case <-j.ctx.Done():
+			return
+		}
+		if j.ctx.Err() != nil {
+			return
+		}
+		if time.Since(g.born) > 10*time.Second {
+			backoff = 50 * time.Millisecond
+		}
+		j.log.Warn("the zygote is gone; starting another", "age", time.Since(g.born).Round(time.Millisecond))
+		next, err := j.newGeneration(j.spec)
+		if err != nil {
+			j.log.Error("the zygote could not be started", "error", err, "again_in", backoff)
+		} else {
+			j.install(next)
+			continue
+		}
+		select {
+		case <-time.After(backoff):
+		case <-j.ctx.Done():
+			return
+		}
+		backoff = min(backoff*2, 5*time.Second)
+	}
+}
+
+func (j *Jail) generation() *generation {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.current
+}
+
+// install makes next the current generation; the one before ends when its
+// last slot does.
+func (j *Jail) install(next *generation) {
+	j.mu.Lock()
+	old := j.current
+	j.current = next
+	close(j.changed)
+	j.changed = make(chan struct{})
+	closed := j.closed
+	j.mu.Unlock()
+	if old != nil {
+		old.retire()
+	}
+	if closed {
+		next.stop()
+		return
+	}
+	j.wg.Go(func() { next.growAll() })
+}
+
+// Slot forks a slot from the zygote of a kind. It waits for a zygote that is
+// still importing, or being replaced.
+func (j *Jail) Slot(ctx context.Context, kind Kind) (*Slot, error) {
+	for {
+		j.mu.Lock()
+		g, changed, closed := j.current, j.changed, j.closed
+		j.mu.Unlock()
+		if closed {
+			return nil, ErrZygoteGone
+		}
+		z, err := g.await(ctx, kind)
+		if err == nil {
+			var s *Slot
+			if s, err = z.slot(ctx, j); err == nil {
+				s.generation = g
+				g.hold()
+				return s, nil
+			}
+		}
+		if !errors.Is(err, ErrZygoteGone) {
+			return nil, err
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%w: %w", ErrZygoteGone, ctx.Err())
+		}
+	}
+}
+
+// Has says whether scripts may ask for a kind: its imports have not failed.
+func (j *Jail) Has(kind Kind) bool { return !j.generation().failed(kind) }
+
+// Python is the version of the interpreter, and of the packages that have been
+// imported so far.
+func (j *Jail) Python() (version string, packages map[string]string) {
+	g := j.generation()
+	packages = map[string]string{}
+	for _, kind := range Kinds {
+		if z := g.ready(kind); z != nil {
+			maps.Copy(packages, z.packages)
+		}
+	}
+	return g.base().python, packages
+}
+
+// Isolation is what is in force, as verified at start.
+func (j *Jail) Isolation() pyexec.Isolation {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.isolation
+}
+
+// Tried is why the levels above the one in force cannot be had.
+func (j *Jail) Tried() []Reason {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.tried
+}
+
+func (j *Jail) setting(noGroup bool) wire.Setting {
+	return wire.Setting{Policy: j.opts.Policy, AddressSpace: noGroup, Limits: j.opts.Limits}
+}
+
+// cpuLimit is the backstop for a run whose clock was not obeyed.
+func (j *Jail) cpuLimit() time.Duration {
+	return (j.opts.Limits.Timeout * time.Duration(runtime.NumCPU())).Round(time.Second) + time.Second
+}
+
+func (j *Jail) nextSlot() int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for id := 0; ; id++ {
+		if !j.slots[id] {
+			j.slots[id] = true
+			return id
+		}
+	}
+}
+
+func (j *Jail) freeSlot(id int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	delete(j.slots, id)
+}
+
+// Close ends every zygote, slot and child, waits for them, and removes what
+// the jail had made. Slots must have been closed before.
+func (j *Jail) Close() {
+	j.mu.Lock()
+	j.closed = true
+	g := j.current
+	j.mu.Unlock()
+	j.cancel()
+	if g != nil {
+		g.retire()
+		g.stop()
+	}
+	j.wg.Wait()
+	if j.cgroups != nil {
+		if err := j.cgroups.Close(); err != nil {
+			j.log.Warn("cgroups were not removed", "error", err)
+		}
+	}
+	if err := os.RemoveAll(j.dir); err != nil {
+		j.log.Warn("the runtime directory was not removed", "error", err)
+	}
+}
+
+func (j *Jail) seccompPrograms(s spec) (child, slot seccomp.Program, err error) {
+	variant := seccomp.Child
+	if len(s.namespaces) == 0 {
+		variant = seccomp.ChildPairs
+	}
+	if child, err = seccomp.Compile(variant); err != nil {
+		return nil, nil, err
+	}
+	slot, err = seccomp.Compile(seccomp.Slot)
+	return child, slot, err
+}

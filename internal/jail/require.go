@@ -1,0 +1,68 @@
+package jail
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	pyexec "github.com/python-code-executor/pyexec"
+)
+
+// Requirement is the least isolation that the operator accepts: a level, and
+// layers by name.
+type Requirement struct {
+	Level  Level
+	Layers []string
+}
+
+// ParseRequirement reads a level, or layers separated by commas, or both. The
+// empty text asks for the default.
+func ParseRequirement(text string) (Requirement, error) {
+	r := Requirement{Level: defaultRequirement}
+	for word := range strings.SplitSeq(text, ",") {
+		word = strings.TrimSpace(word)
+		switch {
+		case word == "":
+		case slices.Contains(Levels, Level(word)):
+			r.Level = Level(word)
+		case slices.Contains(LayerNames, word):
+			r.Layers = append(r.Layers, word)
+		default:
+			return r, fmt.Errorf("unknown isolation level or layer %q; levels: %s; layers: %s",
+				word, join(Levels), strings.Join(LayerNames, ", "))
+		}
+	}
+	return r, nil
+}
+
+// LayerNames are the layers that /health reports.
+var LayerNames = []string{
+	"nsjail", "user_namespace", "mount_namespace", "pid_namespace", "ipc_namespace", "uts_namespace",
+	"net_namespace", "cgroup_namespace", "private_tmp", "private_proc", "read_only_view", "capabilities",
+	"no_new_privs", "landlock", "seccomp", "rlimits", "cgroup", "memory_watcher",
+}
+
+func join(levels []Level) string {
+	var words []string
+	for _, l := range levels {
+		words = append(words, string(l))
+	}
+	return strings.Join(words, ", ")
+}
+
+// String is the text that ParseRequirement reads.
+func (r Requirement) String() string {
+	return strings.Join(append([]string{string(r.Level)}, r.Layers...), ",")
+}
+
+func (r Requirement) allows(l Level) bool { return l.Meets(r.Level) }
+
+func (r Requirement) missing(iso pyexec.Isolation) []string {
+	var names []string
+	for _, want := range r.Layers {
+		if !slices.ContainsFunc(iso.Layers, func(l pyexec.Layer) bool { return l.Name == want && l.Active }) {
+			names = append(names, want)
+		}
+	}
+	return names
+}
