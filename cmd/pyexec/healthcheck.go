@@ -1,0 +1,34 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"time"
+)
+
+// healthcheck is for Docker's HEALTHCHECK: the image has no curl.
+func healthcheck() int {
+	port := os.Getenv("PORT")
+	if port == "" {
+		port = "8080"
+		if _, p, err := net.SplitHostPort(os.Getenv("PYEXEC_ADDR")); err == nil {
+			port = p
+		}
+	}
+	client := http.Client{Timeout: 3 * time.Second}
+	res, err := client.Get("http://" + net.JoinHostPort("127.0.0.1", port) + "/health")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "pyexec:", err)
+		return exitFailure
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		body, _ := io.ReadAll(io.LimitReader(res.Body, 4096))
+		fmt.Fprintf(os.Stderr, "pyexec: %s: %s\n", res.Status, body)
+		return exitFailure
+	}
+	return 0
+}

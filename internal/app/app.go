@@ -1,0 +1,184 @@
+// Package app is the server: the only package that knows all others. It builds
+// them, starts them in order and stops them in order.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	pyexec "github.com/python-code-executor/pyexec"
+	"github.com/python-code-executor/pyexec/internal/admission"
+	"github.com/python-code-executor/pyexec/internal/config"
+	"github.com/python-code-executor/pyexec/internal/httpapi"
+	"github.com/python-code-executor/pyexec/internal/jail"
+	"github.com/python-code-executor/pyexec/internal/pool"
+)
+
+// App is one server, from Start to Run's return.
+type App struct {
+	config    config.Config
+	log       *slog.Logger
+	jail      *jail.Jail
+	pool      *pool.Pool
+	admission *admission.Admission
+	health    *health
+	server    *http.Server
+	listener  net.Listener
+	runs      context.Context // every run's; ended with a cause at the end of the grace period
+	endRuns   context.CancelCauseFunc
+}
+
+// How long a step of the sandbox's start may take before it counts as failed.
+const (
+	spawnTimeout  = 10 * time.Second
+	importTimeout = 2 * time.Minute
+)
+
+// New chooses the isolation and starts the zygotes; it returns when scripts
+// without heavy imports could run.
+func New(ctx context.Context, c config.Config, version string, log *slog.Logger) (*App, error) {
+	want, err := jail.ParseRequirement(strings.Join(c.RequireIsolation, ","))
+	if err != nil {
+		return nil, fmt.Errorf("require-isolation: %w", err)
+	}
+	listener, err := net.Listen("tcp", c.Addr)
+	if err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	a := &App{config: c, log: log, listener: listener}
+	a.runs, a.endRuns = context.WithCancelCause(context.WithoutCancel(ctx))
+	a.jail, err = jail.Start(ctx, jail.Options{
+		Python: c.Python, NSJail: c.Nsjail, UID: c.SandboxUID,
+		Policy: c.Policy, Limits: c.Limits(), Require: want, Disable: c.UnsafeDisableLayers,
+		SpawnTimeout: spawnTimeout, ImportTimeout: importTimeout,
+		MaxRuns: int64(c.ZygoteMaxRuns), MaxAge: c.ZygoteMaxAge, Log: log,
+	})
+	if err != nil {
+		listener.Close()
+		return nil, err
+	}
+	a.pool = pool.New(pool.Options{
+		Open: a.open, Kind: pool.KindOf, Ready: ready(c), Spare: c.Concurrency, Log: log,
+	})
+	a.admission = admission.New(admission.Options{
+		Concurrency: c.Concurrency, Queue: c.Queue, MaxWait: c.MaxWait,
+	}, a.pool)
+	a.health = newHealth(a)
+	api := httpapi.New(httpapi.Options{
+		Executor: a, Limits: c.Limits(), Health: a.health.check, Ready: a.health.ready,
+		Logger: log, Version: version,
+	})
+	a.server = httpapi.NewServer(api, log)
+	return a, nil
+}
+
+// ready is how many children wait for each zygote: as many as may run at once
+// of the common kinds, since a burst beyond them waits for a fork.
+func ready(c config.Config) map[string]int {
+	n := c.Ready
+	if n == 0 {
+		n = c.Concurrency
+	}
+	return map[string]int{string(jail.Base): n, string(jail.NumPy): max(1, n/2), string(jail.Pandas): n}
+}
+
+func (a *App) open(ctx context.Context, kind string) (pool.Slot, error) {
+	return a.jail.Slot(ctx, jail.Kind(kind))
+}
+
+// Execute is the head of the executor chain: it ends a run with the client or
+// with the grace period, whichever comes first.
+func (a *App) Execute(ctx context.Context, req pyexec.Request) (pyexec.Result, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stop := context.AfterFunc(a.runs, func() { cancel(context.Cause(a.runs)) })
+	defer stop()
+	return a.admission.Execute(ctx, req)
+}
+
+// Addr is where the server listens.
+func (a *App) Addr() string { return a.listener.Addr().String() }
+
+// errGrace is what runs end with that are still running when the time for
+// them is over.
+var errGrace = &pyexec.Error{
+	Code: pyexec.CodeUnavailable, Started: true,
+	Message: "the server shut down before the script ended",
+}
+
+// Run serves until ctx is done and then stops in order: readiness fails, new
+// and queued runs are refused, running ones end within the grace period, and
+// nothing is left of them.
+func (a *App) Run(ctx context.Context) error {
+	a.pool.Fill()
+	a.health.start()
+	serving := make(chan error, 1)
+	go func() { serving <- a.server.Serve(a.listener) }()
+	var err error
+	select {
+	case err = <-serving:
+	case <-ctx.Done():
+	}
+	a.log.Info("draining", "running", a.admission.Stats().Running, "grace", a.config.Grace)
+	a.health.drain()
+	a.admission.Drain()
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.config.Grace)
+	defer cancel()
+	if a.admission.Wait(grace) != nil {
+		a.endRuns(errGrace)
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		defer cancel()
+		_ = a.admission.Wait(end)
+	}
+	// Answers that are being written get a moment; idle connections are closed.
+	answers, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	if a.server.Shutdown(answers) != nil {
+		_ = a.server.Close()
+	}
+	a.Close()
+	if errors.Is(err, http.ErrServerClosed) {
+		err = nil
+	}
+	return err
+}
+
+// Close ends what New started.
+func (a *App) Close() {
+	a.endRuns(errGrace)
+	a.listener.Close()
+	a.health.close()
+	a.pool.Close()
+	a.jail.Close()
+}
+
+// Isolation is what is in force, and why not more.
+func (a *App) Isolation() (pyexec.Isolation, []jail.Reason) {
+	return a.jail.Isolation(), a.jail.Tried()
+}
+
+// Welcome writes what a person at a terminal wants to know first.
+func (a *App) Welcome(w io.Writer) {
+	host, port, _ := net.SplitHostPort(a.Addr())
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	iso := a.jail.Isolation()
+	fmt.Fprintf(w, "isolation: %s\n", iso.Level)
+	for _, l := range iso.Layers {
+		if !l.Active && l.Name != "memory_watcher" {
+			fmt.Fprintf(w, "  without %s: %s\n", l.Name, l.Detail)
+		}
+	}
+	fmt.Fprintf(w, `Try:
+  curl http://%s/execute -H 'Content-Type: application/json' \
+    -d '{"script": "def main():\n    return {\"message\": \"Hello World\"}"}'
+`, net.JoinHostPort(host, port))
+}
