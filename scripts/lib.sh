@@ -4,7 +4,7 @@
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 # Where setup installs, and where the server looks.
 # shellcheck disable=SC2034 # used by those that source this file
-pyexec_dir=${PYEXEC_DIR:-$root/.pyexec}
+pyexec_dir=${SETUP_DIR:-$root/.pyexec}
 
 say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
 die() {

@@ -9,7 +9,7 @@ uv=uv==0.13.9
 
 tools=$(mktemp -d)
 trap 'rm -rf "$tools"' EXIT
-"${PYEXEC_PYTHON:-python3}" -m venv "$tools"
+"${SETUP_PYTHON:-python3}" -m venv "$tools"
 "$tools/bin/python" -m pip install -q "$uv"
 cd "$root"
 {

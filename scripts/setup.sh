@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the server needs into .pyexec/ (or $PYEXEC_DIR), unless it is
+# Installs what the server needs into .pyexec/ (or $SETUP_DIR), unless it is
 # there already:
 #
 #   venv/         Python 3.11 or newer with the packages of requirements.txt
@@ -12,7 +12,7 @@
 # A folder is built beside its place, gets its stamp, and is moved in: what is
 # there is complete, whenever an earlier run was stopped.
 #
-# PYEXEC_PYTHON names the Python to use.
+# SETUP_PYTHON names the Python to use.
 set -euo pipefail
 # Runs have an unprivileged uid, which must be able to read all of this.
 umask 022
@@ -69,7 +69,7 @@ tell_what_is_missing() {
 # first: one in a home folder may be closed to an unprivileged uid.
 find_python() {
 	local candidate path
-	for candidate in ${PYEXEC_PYTHON:+"$PYEXEC_PYTHON"} /usr/bin/python3 python3.14 python3.13 python3.12 python3.11 python3; do
+	for candidate in ${SETUP_PYTHON:+"$SETUP_PYTHON"} /usr/bin/python3 python3.14 python3.13 python3.12 python3.11 python3; do
 		path=$(command -v "$candidate" 2>/dev/null) || continue
 		"$path" -Ic "$new_enough" 2>/dev/null || continue
 		"$path" -Ic 'import sys; print(sys.executable)'

@@ -51,6 +51,6 @@ else
 	say "no C compiler here: go test runs without -race"
 fi
 [ $# -gt 0 ] || set -- ./...
-export PYEXEC_BIN=$root/bin/pyexec
+export TEST_BINARY=$root/bin/pyexec
 say "go test ${race[*]} $*"
 go test -json -count=1 -timeout 20m "${race[@]}" "$@" | "$pyexec_dir/venv/bin/python" scripts/report.py "$results"

@@ -74,7 +74,7 @@ func TestLaunchTellsWhyAServerDied(t *testing.T) {
 	if err := os.WriteFile(path, []byte("#!/bin/sh\necho no python here\nexit 3\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv("PYEXEC_BIN", path)
+	t.Setenv("TEST_BINARY", path)
 	_, err := Launch(t.Context(), Config{})
 	if err == nil || !strings.Contains(err.Error(), "no python here") || !strings.Contains(err.Error(), "exit status 3") {
 		t.Errorf("Launch = %v", err)

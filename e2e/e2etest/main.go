@@ -17,7 +17,7 @@ func Main(m *testing.M) {
 // fails it where CI=true.
 func RequireServer(t testing.TB) {
 	t.Helper()
-	if os.Getenv("PYEXEC_BIN") != "" {
+	if os.Getenv("TEST_BINARY") != "" {
 		return
 	}
 	if _, err := os.Stat(Repo(t, "cmd", "pyexec", "main.go")); err != nil {

@@ -229,10 +229,10 @@ var build = sync.OnceValues(func() (string, error) {
 	return binary, nil
 })
 
-// Binary is the pyexec to start: the one that PYEXEC_BIN names, or one that
+// Binary is the pyexec to start: the one that TEST_BINARY names, or one that
 // is built once for this process, into the temporary folder.
 func Binary() (string, error) {
-	if binary := os.Getenv("PYEXEC_BIN"); binary != "" {
+	if binary := os.Getenv("TEST_BINARY"); binary != "" {
 		return filepath.Abs(binary)
 	}
 	return build()

@@ -60,7 +60,7 @@ func newProject(t *testing.T) *project {
 	for _, entry := range os.Environ() {
 		name, _, _ := strings.Cut(entry, "=")
 		switch name {
-		case "HOME", "PYEXEC_DIR", "PYEXEC_PYTHON", "PYTHONDONTWRITEBYTECODE":
+		case "HOME", "SETUP_DIR", "SETUP_PYTHON", "PYTHONDONTWRITEBYTECODE":
 		default:
 			p.env = append(p.env, entry)
 		}
