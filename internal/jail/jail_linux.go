@@ -61,7 +61,8 @@ var imports = map[Kind][]string{
 type Jail struct {
 	opts    Options
 	log     *slog.Logger
-	dir     string // of this server: runner, stage, scratch
+	dir     string   // of this server: runner, stage, scratch
+	lock    *os.File // of dir: that this server lives
 	cgroups *cgroup.Manager
 	noGroup error // why cgroups is nil
 	wg      sync.WaitGroup
@@ -82,19 +83,20 @@ type Jail struct {
 // its steps in a real child and then attacking it from inside, and returns a
 // jail whose base zygote is ready. The others follow by themselves.
 func Start(ctx context.Context, opts Options) (*Jail, error) {
-	dir, err := os.MkdirTemp("", "pyexec-")
+	dir, lock, err := makeDirectory()
 	if err != nil {
 		return nil, fmt.Errorf("runtime directory: %w", err)
 	}
 	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	j := &Jail{
-		opts: opts, log: opts.Log, dir: dir, ctx: own, cancel: cancel,
+		opts: opts, log: opts.Log, dir: dir, lock: lock, ctx: own, cancel: cancel,
 		slots: map[int]bool{}, changed: make(chan struct{}),
 	}
 	if err := j.prepare(); err != nil {
 		j.Close()
 		return nil, err
 	}
+	j.sweep(ctx)
 	if err := j.choose(ctx); err != nil {
 		j.Close()
 		return nil, err
@@ -136,7 +138,7 @@ func (j *Jail) prepare() error {
 func (j *Jail) newGroup(id int) (*cgroup.Group, error) {
 	// A run's own threads, the slot and its next child.
 	return j.cgroups.New(fmt.Sprintf("slot-%d", id), cgroup.Limits{
-		Memory: j.opts.Limits.Memory, PIDs: j.opts.Limits.Threads + 8,
+		Memory: j.opts.Limits.Memory, PIDs: j.opts.Limits.Threads + 8, SurviveOOM: true,
 	})
 }
 
@@ -308,6 +310,7 @@ func (j *Jail) Close() {
 	if err := os.RemoveAll(j.dir); err != nil {
 		j.log.Warn("the runtime directory was not removed", "error", err)
 	}
+	j.lock.Close()
 }
 
 func (j *Jail) seccompPrograms(s spec) (child, slot seccomp.Program, err error) {

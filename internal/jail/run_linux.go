@@ -88,13 +88,16 @@ func (r *run) do(ctx context.Context, frame []byte) (pyexec.Result, error) {
 	case <-ctx.Done():
 		err = r.canceled(ctx)
 	case <-r.slot.gone:
-		err = r.lost(handed)
+		res, err = r.slotGone(handed)
 	}
 	res.Timing.Run = time.Since(r.began)
 	res.Usage.Wall = res.Timing.Run
 	r.slot.kill()
 	if err != nil {
-		return pyexec.Result{}, err
+		if !errors.Is(err, pyexec.ErrNotStarted) {
+			res.Stdout, _ = stdout.finish(drainTime) // of a run that the service lost
+		}
+		return res, err
 	}
 	if r.req.Details {
 		r.addUsage(&res)
@@ -142,7 +145,7 @@ func (r *run) ended(ctx context.Context, out outcome, deadline <-chan time.Time,
 	case <-ctx.Done():
 		return pyexec.Result{}, r.canceled(ctx)
 	case <-r.slot.gone:
-		return pyexec.Result{}, r.lost(nil)
+		return r.slotGone(nil)
 	}
 }
 
@@ -188,9 +191,7 @@ func (r *run) outOfMemory() bool {
 func (r *run) limit(f *pyexec.Failure) *pyexec.Failure {
 	switch f.Type {
 	case pyexec.MemoryLimit:
-		m := r.memoryFailure()
-		m.Line, m.Traceback = f.Line, f.Traceback
-		return m
+		return r.memoryFailure()
 	case pyexec.OutputLimit:
 		f.LimitBytes = int64(r.limits.Result)
 		f.Message = fmt.Sprintf("the result is larger than %s as JSON; return less, or a summary", r.limits.Result)
@@ -223,6 +224,15 @@ func (r *run) canceled(ctx context.Context) error {
 		}
 	}
 	return &pyexec.Error{Code: pyexec.CodeCanceled, Message: "the client went away", Started: true, Err: ctx.Err()}
+}
+
+// slotGone tells a run whose slot died. Where the cgroup ran out of memory the
+// kernel may have chosen the slot to kill; it is the run that needed it.
+func (r *run) slotGone(handed <-chan error) (pyexec.Result, error) {
+	if r.outOfMemory() {
+		return pyexec.Result{Failure: r.memoryFailure()}, nil
+	}
+	return pyexec.Result{}, r.lost(handed)
 }
 
 // lost is the error of a run whose slot died. It had begun unless the request
