@@ -12,13 +12,14 @@ import (
 
 // Process is one line of the process table.
 type Process struct {
-	Pid    int
-	Parent int
-	Name   string
-	State  byte   // as in /proc/PID/stat: Z is a zombie
-	Start  uint64 // clock ticks after boot
-	Ticks  uint64 // CPU time used
-	PidNS  string // "" where it may not be read
+	Pid     int
+	Parent  int
+	Name    string
+	State   byte   // as in /proc/PID/stat: Z is a zombie
+	Start   uint64 // clock ticks after boot
+	Ticks   uint64 // CPU time used
+	Threads int
+	PidNS   string // "" where it may not be read
 }
 
 // String implements fmt.Stringer.
@@ -58,6 +59,7 @@ func parseStat(text []byte) (Process, bool) {
 	return Process{
 		Pid: pid, Name: string(text[open+1 : shut]), State: fields[0][0],
 		Parent: int(number(1)), Ticks: number(11) + number(12), Start: number(19),
+		Threads: int(number(17)),
 	}, true
 }
 

@@ -32,6 +32,9 @@ type Config struct {
 	Args []string  // flags of pyexec serve, after --addr=127.0.0.1:0
 	Env  []string  // KEY=VALUE, added to the environment of the test
 	Log  io.Writer // gets the server's log; nil keeps only its end, for failures
+
+	Binary string              // instead of the one that Binary finds
+	User   *syscall.Credential // who the server runs as; nil is who runs the test
 }
 
 // Server is a running pyexec serve.
@@ -76,17 +79,20 @@ func StartWith(t testing.TB, config Config) *Server {
 
 // Launch is StartWith without a test: the caller must call Stop.
 func Launch(ctx context.Context, config Config) (*Server, error) {
-	binary, err := Binary()
-	if err != nil {
-		return nil, err
+	binary := config.Binary
+	if binary == "" {
+		var err error
+		if binary, err = Binary(); err != nil {
+			return nil, err
+		}
 	}
 	server := &Server{log: &tail{also: config.Log}, exited: make(chan struct{}), Started: time.Now()}
 	server.cmd = exec.Command(binary, append([]string{"serve", "--addr=127.0.0.1:0"}, config.Args...)...)
-	server.cmd.Env = append(os.Environ(), config.Env...)
+	server.cmd.Env = append(append(os.Environ(), installed()...), config.Env...)
 	server.cmd.Stdout = server.log
 	server.cmd.Stderr = server.log
 	server.cmd.WaitDelay = stopPatience
-	server.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	server.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: config.User}
 	if err := server.cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -103,6 +109,25 @@ func Launch(ctx context.Context, config Config) (*Server, error) {
 		return nil, fmt.Errorf("pyexec serve: %w; its log:\n%s", err, server.Log())
 	}
 	return server, nil
+}
+
+// installed tells a server that is not in the checkout's bin where make setup
+// has put Python and nsjail.
+func installed() []string {
+	root, err := Root()
+	if err != nil {
+		return nil
+	}
+	var env []string
+	for name, file := range map[string]string{
+		"PYEXEC_PYTHON": ".pyexec/venv/bin/python3", "PYEXEC_NSJAIL": ".pyexec/bin/nsjail",
+	} {
+		path := filepath.Join(root, file)
+		if _, err := os.Stat(path); err == nil && os.Getenv(name) == "" {
+			env = append(env, name+"="+path)
+		}
+	}
+	return env
 }
 
 func (s *Server) waitReady(ctx context.Context) error {
@@ -171,6 +196,18 @@ func (s *Server) kill() {
 	_ = s.cmd.Process.Kill()
 	<-s.exited
 }
+
+// Kill ends the server with SIGKILL; Stop has nothing more to do.
+func (s *Server) Kill() {
+	s.stopOnce.Do(s.kill)
+	<-s.exited
+}
+
+// Signal sends a signal to the server's process and no other.
+func (s *Server) Signal(signal os.Signal) error { return s.cmd.Process.Signal(signal) }
+
+// ExitErr is how the server exited, once Exited is closed; nil is status 0.
+func (s *Server) ExitErr() error { return s.err }
 
 // Exited is closed when the process has ended, by itself or by Stop.
 func (s *Server) Exited() <-chan struct{} { return s.exited }
