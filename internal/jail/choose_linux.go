@@ -69,6 +69,9 @@ func (j *Jail) choose(ctx context.Context) error {
 			break
 		}
 		g, isolation, err := j.try(ctx, s)
+		if ctx.Err() != nil {
+			return ctx.Err() // in the error's place: no other level is to be tried
+		}
 		if err != nil {
 			j.log.Debug("isolation level cannot be had", "level", s.level, "error", err)
 			refusal.Reasons = append(refusal.Reasons, Reason{s.level, err})
@@ -90,7 +93,7 @@ func (j *Jail) choose(ctx context.Context) error {
 // try starts a generation at a level, makes a real child and attacks from
 // inside it.
 func (j *Jail) try(ctx context.Context, s spec) (*generation, pyexec.Isolation, error) {
-	g, err := j.newGeneration(s)
+	g, err := j.newGeneration(ctx, s)
 	if err != nil {
 		return nil, pyexec.Isolation{}, err
 	}
@@ -110,12 +113,10 @@ func (j *Jail) try(ctx context.Context, s spec) (*generation, pyexec.Isolation, 
 func (j *Jail) attack(ctx context.Context, g *generation) (*findings, error) {
 	ctx, cancel := context.WithTimeout(ctx, attackTime)
 	defer cancel()
-	s, err := g.base().slot(ctx, j)
+	s, err := g.base().slot(ctx, g)
 	if err != nil {
 		return nil, err
 	}
-	s.generation = g
-	g.hold()
 	defer s.Close()
 	if err := s.Prepare(ctx); err != nil {
 		return nil, fmt.Errorf("confine a child: %w", err)

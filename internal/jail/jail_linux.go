@@ -144,36 +144,42 @@ func (j *Jail) newGroup(id int) (*cgroup.Group, error) {
 
 // keepAlive starts a new generation when the current one dies, with backoff.
 func (j *Jail) keepAlive() {
-	backoff := 50 * time.Millisecond
+	const least, most, settled = 50 * time.Millisecond, 5 * time.Second, 10 * time.Second
+	backoff := least
 	for {
 		g := j.generation()
 		select {
-		case <-g.base().gone:
+		case <-g.lost:
 		case <-g.retired:
-			continue
 		case <-j.ctx.Done():
-			return
 		}
 		if j.ctx.Err() != nil {
 			return
 		}
-		if time.Since(g.born) > 10*time.Second {
-			backoff = 50 * time.Millisecond
+		age := time.Since(g.born)
+		if age > settled {
+			backoff = least
 		}
-		j.log.Warn("the zygote is gone; starting another", "age", time.Since(g.born).Round(time.Millisecond))
-		next, err := j.newGeneration(j.spec)
-		if err != nil {
-			j.log.Error("the zygote could not be started", "error", err, "again_in", backoff)
-		} else {
-			j.install(next)
-			continue
+		for !g.isRetired() && j.ctx.Err() == nil {
+			j.log.Warn("a zygote is gone; starting another", "age", age.Round(time.Millisecond))
+			next, err := j.newGeneration(j.ctx, j.spec)
+			if err == nil {
+				j.install(next)
+			} else {
+				j.log.Error("the zygote could not be started", "error", err, "again_in", backoff)
+			}
+			// After a success, too: one that dies at once is not replaced at once.
+			j.pause(backoff)
+			backoff = min(backoff*2, most)
 		}
-		select {
-		case <-time.After(backoff):
-		case <-j.ctx.Done():
-			return
-		}
-		backoff = min(backoff*2, 5*time.Second)
+	}
+}
+
+// pause waits for d, or for the jail's end.
+func (j *Jail) pause(d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-j.ctx.Done():
 	}
 }
 
@@ -216,9 +222,7 @@ func (j *Jail) Slot(ctx context.Context, kind Kind) (*Slot, error) {
 		z, err := g.await(ctx, kind)
 		if err == nil {
 			var s *Slot
-			if s, err = z.slot(ctx, j); err == nil {
-				s.generation = g
-				g.hold()
+			if s, err = z.slot(ctx, g); err == nil {
 				return s, nil
 			}
 		}
@@ -227,6 +231,8 @@ func (j *Jail) Slot(ctx context.Context, kind Kind) (*Slot, error) {
 		}
 		select {
 		case <-changed:
+		case <-j.ctx.Done():
+			return nil, ErrZygoteGone
 		case <-ctx.Done():
 			return nil, fmt.Errorf("%w: %w", ErrZygoteGone, ctx.Err())
 		}

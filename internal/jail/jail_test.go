@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func start(t *testing.T) *jail.Jail {
+func start(t testing.TB) *jail.Jail {
 	t.Helper()
 	root, err := filepath.Abs("../../.pyexec")
 	if err != nil {

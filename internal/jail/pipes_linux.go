@@ -34,7 +34,9 @@ func newPipes() (*pipes, error) {
 			our, their = fds[1], fds[0]
 		}
 		if err := unix.SetNonblock(our, true); err != nil {
-			return nil, err
+			_, _ = unix.Close(our), unix.Close(their)
+			p.close()
+			return nil, fmt.Errorf("pipe: %w", err)
 		}
 		*end.ours = os.NewFile(uintptr(our), end.name)
 		p.theirs = append(p.theirs, os.NewFile(uintptr(their), end.name))

@@ -19,7 +19,8 @@ import (
 type Slot struct {
 	jail       *Jail
 	generation *generation
-	release    func() // gives the slot's number back
+	release    func() // gives the slot's number and its hold on the generation back
+	closeOnce  sync.Once
 	conn       *conn
 	pidfd      *os.File // of the slot; nil where the kernel has none
 	group      *cgroup.Group
@@ -64,7 +65,6 @@ func (s *Slot) start(ctx context.Context) error {
 	case err := <-first:
 		return err
 	case <-ctx.Done():
-		s.Close()
 		return ctx.Err()
 	}
 }
@@ -108,10 +108,6 @@ func (s *Slot) fail(err error) {
 	if s.why == nil {
 		s.why = err
 	}
-	if s.childFD != nil {
-		s.childFD.Close()
-		s.childFD = nil
-	}
 }
 
 func (s *Slot) reason() error {
@@ -149,15 +145,13 @@ func (s *Slot) Prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	files := p.theirs
 	if s.group != nil {
 		if err := s.group.Reset(); err != nil {
 			p.close()
 			return err
 		}
-		files = append(files[:len(files):len(files)], s.group.ProcsFiles()...)
 	}
-	if err := s.conn.send(map[string]string{"op": "spawn"}, files...); err != nil {
+	if err := s.conn.send(map[string]string{"op": "spawn"}, p.theirs...); err != nil {
 		p.close()
 		return s.lost(err)
 	}
@@ -167,6 +161,7 @@ func (s *Slot) Prepare(ctx context.Context) error {
 		deadline = d
 	}
 	_ = p.result.SetReadDeadline(deadline)
+	defer context.AfterFunc(ctx, func() { _ = p.result.SetReadDeadline(time.Unix(1, 0)) })()
 	if err := wire.ReadReady(p.result); err != nil {
 		p.close()
 		return s.lost(err)
@@ -205,8 +200,12 @@ func (s *Slot) Stale() bool { return s.generation.isRetired() }
 // Gone is closed when the slot is no more.
 func (s *Slot) Gone() <-chan struct{} { return s.gone }
 
-// Close ends the slot with all that runs in it and waits until it is gone.
-func (s *Slot) Close() {
+// Close ends the slot with all that runs in it and waits until it is gone. A
+// second Close waits for the first and does nothing: the slot's number may be
+// another's by then.
+func (s *Slot) Close() { s.closeOnce.Do(s.close) }
+
+func (s *Slot) close() {
 	s.conn.close()
 	if s.pipes != nil {
 		s.pipes.close()
@@ -219,7 +218,7 @@ func (s *Slot) Close() {
 		s.pidfd.Close()
 		s.pidfd = nil
 	}
-	s.setChild(nil)
+	s.endChild()
 	if s.group != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		defer cancel()
@@ -229,9 +228,22 @@ func (s *Slot) Close() {
 		s.group = nil
 	}
 	s.release()
-	if s.generation != nil {
-		s.generation.release()
+}
+
+// endChild waits for the child of a slot that is gone. Without a pid namespace
+// it dies after the slot, and could write where the next slot of this number
+// has just looked.
+func (s *Slot) endChild() {
+	s.mu.Lock()
+	child := s.childFD
+	s.childFD = nil
+	s.mu.Unlock()
+	if child == nil {
+		return
 	}
+	_ = unix.PidfdSendSignal(int(child.Fd()), unix.SIGKILL, nil, 0)
+	waitPidfd(child, time.Second)
+	child.Close()
 }
 
 // waitPidfd returns when the process has ended, or after the timeout.

@@ -83,32 +83,60 @@ func (z *zygote) order(msg any, peers ...*os.File) error {
 // being started.
 var ErrZygoteGone = errors.New("the zygote is gone")
 
-// slot forks a slot from z.
-func (z *zygote) slot(ctx context.Context, j *Jail) (*Slot, error) {
+// slot forks a slot from z, a zygote of g.
+func (z *zygote) slot(ctx context.Context, g *generation) (*Slot, error) {
+	if !g.hold() {
+		return nil, ErrZygoteGone
+	}
+	j := g.jail
+	id := j.nextSlot()
+	release := func() {
+		j.freeSlot(id)
+		g.release()
+	}
 	c, peer, err := newConn("slot")
 	if err != nil {
+		release()
 		return nil, err
 	}
-	id := j.nextSlot()
-	s := &Slot{jail: j, conn: c, exits: make(chan exit, 1), gone: make(chan struct{}), release: func() { j.freeSlot(id) }}
+	s := &Slot{jail: j, generation: g, conn: c, exits: make(chan exit, 1), gone: make(chan struct{}), release: release}
 	err = z.order(map[string]any{"op": "slot", "id": id}, peer)
 	peer.Close()
 	if err != nil {
 		c.close()
-		j.freeSlot(id)
+		release()
 		return nil, fmt.Errorf("%w: %w", ErrZygoteGone, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, j.opts.SpawnTimeout)
 	defer cancel()
 	if err := s.start(ctx); err != nil {
 		s.Close()
+		if errors.Is(err, errSlotGone) && z.isGone(ctx) {
+			return nil, fmt.Errorf("%w: %w", ErrZygoteGone, err)
+		}
 		return nil, fmt.Errorf("start slot: %w", err)
 	}
 	if j.cgroups != nil {
-		if s.group, err = j.newGroup(id); err != nil {
+		// The slot joins, and its children are born there: joining waits for
+		// all CPUs, which on an idle machine takes milliseconds.
+		if s.group, err = j.newGroup(id); err == nil {
+			err = s.conn.send(map[string]string{"op": "join"}, s.group.ProcsFiles()...)
+		}
+		if err != nil {
 			s.Close()
-			return nil, err
+			return nil, fmt.Errorf("cgroup of a slot: %w", err)
 		}
 	}
 	return s, nil
+}
+
+// isGone says whether z is gone or going: its slots may be seen to end first.
+func (z *zygote) isGone(ctx context.Context) bool {
+	select {
+	case <-z.gone:
+		return true
+	case <-time.After(100 * time.Millisecond):
+	case <-ctx.Done():
+	}
+	return false
 }

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import os
 import resource
-import socket
 
-from . import confine, execute, scratch, wire
+from . import confine, execute, scratch, warm, wire
 from . import syscalls as sc
 
 REQUEST_FD, STDOUT_FD, STDERR_FD, RESULT_FD = 0, 1, 2, 3
 
 
-def start(sock: socket.socket, pipes: list[int], cgroups: list[int], config: confine.Config) -> None:
+def start(pipes: list[int], config: confine.Config) -> None:
     """Called in a fresh fork of a slot; never returns to it."""
     try:
         try:
-            _confine(pipes, cgroups, config)
+            _confine(pipes, config)
         except confine.StepFailed as failed:
             wire.write_failed(RESULT_FD, failed.step, failed.errno, failed.detail)
             return
@@ -28,10 +27,8 @@ def start(sock: socket.socket, pipes: list[int], cgroups: list[int], config: con
         os._exit(0)
 
 
-def _confine(pipes: list[int], cgroups: list[int], config: confine.Config) -> None:
+def _confine(pipes: list[int], config: confine.Config) -> None:
     sc.prctl(sc.PR_SET_PDEATHSIG, 9)
-    if cgroups:
-        confine.join_cgroup(cgroups)
     _place_descriptors(pipes)
     layers = config["layers"]
     if "mount" in config["namespaces"]:
@@ -54,6 +51,8 @@ def _confine(pipes: list[int], cgroups: list[int], config: confine.Config) -> No
         with confine.step("capabilities"):
             sc.set_capabilities(0)
     execute.reseed()
+    execute.get_ready()
+    warm.populate(config.get("pages", []))
     if "seccomp" in layers:
         with confine.step("seccomp"):
             sc.seccomp(confine.filter_program(bytes.fromhex(config["seccomp_child"]), config["own_pid"], os.getpid()))

@@ -65,6 +65,13 @@ def reseed() -> None:
         modules["uuid"]._last_timestamp = None  # type: ignore[attr-defined]
 
 
+def get_ready() -> None:
+    """What a run needs that no request decides; done before there is one."""
+    _open_streams()
+    sys.argv[:] = [report.FILENAME]
+    sys.path.insert(0, os.getcwd())  # modules among the request's files, as beside any script
+
+
 def run(request: bytes, result_fd: int, flush: Callable[[], None] | None = None) -> None:
     """Serves one request and writes its frames to result_fd. Never raises."""
     try:
@@ -107,7 +114,6 @@ def _parse(request: bytes) -> Options:
 
 
 def _prepare(options: Options) -> None:
-    _open_streams()
     for name, value in options.get("env", {}).items():
         try:
             os.environ[name] = value
@@ -123,7 +129,7 @@ def _prepare(options: Options) -> None:
         limit = _address_space() + options["memory_bytes"]
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     sys.argv[:] = [report.FILENAME]
-    sys.path.insert(0, os.getcwd())  # modules among the request's files, as beside any script
+    sys.path.insert(0, "")  # the working directory: modules among the request's files
 
 
 class _Output(io.FileIO):
@@ -251,7 +257,7 @@ def _run_main(parsed: script.Script, namespace: dict[str, Any], options: Options
         raise report.Refused(
             report.MISSING_MAIN, f"main is {kind}, which cannot be called; {hint}.", line=parsed.main_line, hint=hint
         )
-    arguments = script.arguments(_parameters(main), options, parsed.main_line)
+    arguments = script.arguments(_parameters(main), options)
     awaited = _is_async(main)
     value = main(*arguments)
     if awaited and type(value) is CoroutineType:

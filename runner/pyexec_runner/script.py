@@ -283,7 +283,7 @@ class Parameters:
     keyword_only: list[str]  # required ones
 
 
-def arguments(parameters: Parameters | None, request: dict[str, Any], line: int | None) -> tuple[Any, ...]:
+def arguments(parameters: Parameters | None, request: dict[str, Any]) -> tuple[Any, ...]:
     """The arguments to call main with: the request's input, where main takes one. Raises Refused."""
     given = (request["input"],) if "input" in request else ()
     if parameters is None:
@@ -302,5 +302,5 @@ def arguments(parameters: Parameters | None, request: dict[str, Any], line: int 
     elif given and not p.required and not p.optional and not p.variadic:
         message = 'The request has an "input", but main takes no parameter; define def main(input), or send no input.'
     if message:
-        raise Refused(INVALID_REQUEST, message, field="input", line=line)
+        raise Refused(INVALID_REQUEST, message, field="input")
     return given

@@ -4,8 +4,9 @@ It never runs user code and never reads a byte of a request.  Its socket
 (SOCK_SEQPACKET, one JSON object a message) is its only master: at end of file
 it exits, and as pid 1 of its pid namespace it takes everything along.
 
-    server -> slot   {"op": "spawn"}  with the child's four pipe ends and the
-                                      open cgroup.procs files
+    server -> slot   {"op": "join"}   with open cgroup.procs files: the slot's
+                                      cgroup, which its children are born into
+                     {"op": "spawn"}  with the child's four pipe ends
                      {"op": "kill"}   ends the child, if there is one
     slot -> server   {"op": "hello"}  with a pidfd of the slot; ready for orders
                      {"op": "child"}  with a pidfd of the child
@@ -28,7 +29,6 @@ from . import syscalls as sc
 
 # The descriptors a slot holds; everything else is closed when it starts.
 _MAX_MESSAGE = 4096
-_PIPES = 4
 
 
 def start(sock_fd: int, config: confine.Config) -> None:
@@ -114,6 +114,8 @@ def _serve(sock: socket.socket, config: confine.Config) -> None:
         order = json.loads(text)
         if order["op"] == "kill" and pid:
             os.kill(pid, signal.SIGKILL)
+        elif order["op"] == "join":
+            confine.join_cgroup(fds)
         elif order["op"] == "spawn" and not pid:
             try:
                 pid = os.fork()
@@ -121,7 +123,7 @@ def _serve(sock: socket.socket, config: confine.Config) -> None:
                 _send(sock, {"op": "failed", "step": "fork", "errno": str(failed.errno), "detail": str(failed)})
             else:
                 if pid == 0:
-                    child.start(sock, fds[:_PIPES], fds[_PIPES:], config)
+                    child.start(fds, config)
                 child_fd = _pidfd(pid)
                 if child_fd >= 0:
                     poller.register(child_fd, select.POLLIN)

@@ -25,7 +25,7 @@ import socket
 import sys
 from typing import Any
 
-from . import confine, slot
+from . import confine, slot, warm
 from . import syscalls as sc
 
 _MAX_MESSAGE = 64 << 10
@@ -51,7 +51,7 @@ def main() -> None:
 def _serve(sock: socket.socket, config: confine.Config, modules: list[str]) -> None:
     try:
         versions = _import(modules)
-        _settle()
+        config = config | {"pages": _get_warm(modules)}
     except Exception as failed:
         sock.send(json.dumps({"op": "failed", "detail": f"{type(failed).__name__}: {failed}"[:1000]}).encode())
         return
@@ -92,14 +92,16 @@ def _import(modules: list[str]) -> dict[str, str]:
     return {name: getattr(importlib.import_module(name), "__version__", "") for name in modules}
 
 
-def _settle() -> None:
-    """Leaves a heap that forks well: no garbage, nothing for the collector to
-    touch, one thread."""
+def _get_warm(modules: list[str]) -> warm.Pages:
+    """Leaves a heap that forks well: everything done once, no garbage, nothing
+    for the collector to touch, one thread."""
+    warm.rehearse(modules)
     gc.collect()
     gc.freeze()
     threads = len(os.listdir("/proc/self/task")) if os.path.isdir("/proc/self/task") else 1
     if threads != 1:
         raise RuntimeError(f"an import started {threads - 1} threads: a fork would lose them")
+    return warm.record(modules)
 
 
 def _receive(sock: socket.socket) -> tuple[dict[str, Any] | None, list[int]]:

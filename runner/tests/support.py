@@ -27,12 +27,14 @@ _CHILD = """
 import os, sys
 sys.path.insert(0, sys.argv[1])
 from pyexec_runner import execute
+result_fd = int(sys.argv[2])
 execute.reseed()
+execute.get_ready()
 size = int.from_bytes(os.read(0, 4), "big")
 request = b""
 while len(request) < size:
     request += os.read(0, size - len(request))
-execute.run(request, int(sys.argv[2]))
+execute.run(request, result_fd)
 os._exit(0)
 """
 

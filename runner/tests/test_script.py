@@ -115,7 +115,7 @@ class MainTest(unittest.TestCase):
     def test_arguments(self) -> None:
         def outcome(p: script.Parameters, **request: object) -> object:
             try:
-                return script.arguments(p, request, 1)
+                return script.arguments(p, request)
             except report.Refused as refused:
                 return refused.failure["field"]
 

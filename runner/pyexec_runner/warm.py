@@ -1,0 +1,160 @@
+"""What makes a child quick: a zygote that has done it all before, and pages
+that are there before they are needed.
+
+After a fork the first write to each page costs a fault; on virtual machines
+that is by far the largest part of a short run.  The zygote forks a child that
+runs a typical script (ours, never a user's) and notes which pages it wrote;
+each later child asks the kernel for those in a few calls before it says that
+it is ready.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import struct
+from array import array
+
+from . import execute, report, script, serialise
+
+_MADV_POPULATE_READ, _MADV_POPULATE_WRITE = 22, 23  # Linux 5.14
+_PAGE = os.sysconf("SC_PAGESIZE")
+_PRESENT, _FILE, _EXCLUSIVE = 1 << 63, 1 << 61, 1 << 56
+_GAP = 2  # pages: asking for a few too many is cheaper than another call
+_PIPE_SIZE = 64 << 10  # what a pipe holds before anybody reads it
+_ROUNDS = 8  # CPython specialises a function's code after some calls
+
+Pages = list[tuple[int, int, int]]  # start, end, advice
+
+_BASE = """
+import json, math, re, collections
+def helper(n):
+    return [i * i for i in range(n) if i % 2 == 0]
+class Point:
+    def __init__(self, x, y):
+        self.x, self.y = x, y
+def main(data=None):
+    words = collections.Counter("the quick brown fox jumps over the lazy dog the end".split())
+    text = json.dumps({"words": words, "pi": round(math.pi, 4)})
+    found = re.findall(r"[a-z]+", text)
+    point = Point(1, 2.5)
+    try:
+        {}["missing"]
+    except KeyError as err:
+        found.append(str(err))
+    return {"sum": sum(helper(20)), "text": f"{text[:10]}-{point.x}", "found": sorted(set(found))[:5], "last": found[-1]}
+"""
+_NUMPY = """
+import numpy as np
+def main(data=None):
+    a = np.arange(12, dtype=float).reshape(3, 4)
+    return {"sum": float(a.sum()), "mean": a.mean(axis=0).tolist(), "dot": (a @ a.T).tolist(), "text": str(a)}
+"""
+_PANDAS = """
+import pandas as pd
+def main(data=None):
+    df = pd.DataFrame({"k": ["a", "b", "a"], "v": [1, 2, 3], "w": [0.5, 1.5, 2.5]})
+    df["z"] = df["v"] * 2
+    grouped = df.groupby("k").agg({"v": "sum", "w": "mean"}).reset_index()
+    picked = df[df["v"] > 1].sort_values("v").merge(grouped, on="k")
+    return {"grouped": grouped.to_dict(orient="records"), "text": str(grouped), "picked": picked.to_dict(), "mean": float(df["w"].mean())}
+"""
+
+
+def _scripts(modules: list[str]) -> list[str]:
+    chosen = [_BASE]
+    if "numpy" in modules or "pandas" in modules:
+        chosen.append(_NUMPY)
+    if "pandas" in modules:
+        chosen.append(_PANDAS)
+    return chosen
+
+
+def _rehearse(text: str) -> None:
+    parsed = script.read(text, "standard")
+    namespace = {"__name__": report.MODULE, "__builtins__": __builtins__}
+    exec(parsed.code, namespace)
+    serialise.encode(namespace["main"](), {})  # type: ignore[operator]
+
+
+def rehearse(modules: list[str]) -> None:
+    """Runs the typical scripts in the zygote, so that caches, lazy imports and
+    specialised code are shared by all its children."""
+    for text in _scripts(modules):
+        for _ in range(_ROUNDS):
+            _rehearse(text)
+
+
+def record(modules: list[str]) -> Pages:
+    """The pages that a typical run needs, so that each child can ask for them
+    at once; none where the kernel does not tell."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.close(reader)
+            before = _areas()
+            _run_for_nobody(_scripts(modules)[-1])
+            pages = _touched(before)
+            os.write(writer, b"".join(struct.pack("=QQi", *area) for area in pages)[:_PIPE_SIZE])
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with open(reader, "rb") as f:
+        packed = f.read()
+    return list(struct.iter_unpack("=QQi", packed))
+
+
+def _run_for_nobody(text: str) -> None:
+    """A whole run, its result written to nowhere."""
+    null = os.open("/dev/null", os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(null, fd)
+    execute.get_ready()
+    request = {"script": text, "policy": "standard", "env": {}, "files": [], "limits": {"depth": 200}}
+    execute.run(json.dumps(request).encode(), null, flush=lambda: None)
+
+
+def _areas() -> list[tuple[int, int, bool]]:
+    """Start, end and whether it can be written to, of each private mapping."""
+    areas = []
+    with open("/proc/self/maps") as f:
+        for line in f:
+            span, mode, _, _, inode = line.split(maxsplit=5)[:5]
+            if mode[3] == "p" and mode[0] == "r" and (mode[1] == "w" or inode != "0"):
+                start, end = (int(n, 16) for n in span.split("-"))
+                areas.append((start, end, mode[1] == "w"))
+    return areas
+
+
+def _touched(areas: list[tuple[int, int, bool]]) -> Pages:
+    """Which pages of areas are there by now: of the writable ones those that
+    are this process's own, of the others those that have been read."""
+    pages: Pages = []
+    with open("/proc/self/pagemap", "rb", buffering=0) as f:
+        for start, end, writable in areas:
+            f.seek(start // _PAGE * 8)
+            advice = _MADV_POPULATE_WRITE if writable else _MADV_POPULATE_READ
+            last = 0
+            for i, entry in enumerate(array("Q", f.read((end - start) // _PAGE * 8))):
+                if not entry & _PRESENT or writable and (entry & _FILE or not entry & _EXCLUSIVE):
+                    continue
+                page = start + i * _PAGE
+                if last and page - last <= _GAP * _PAGE:
+                    pages[-1] = (pages[-1][0], page + _PAGE, advice)
+                else:
+                    pages.append((page, page + _PAGE, advice))
+                last = page + _PAGE
+    return pages
+
+
+_madvise = ctypes.CDLL(None).madvise
+_madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+
+
+def populate(pages: Pages) -> None:
+    """Takes the faults of a typical run now.  Only time is lost where the
+    kernel refuses."""
+    for start, end, advice in pages:
+        _madvise(start, end - start, advice)
