@@ -59,6 +59,8 @@ func (h *health) check(context.Context) httpapi.Health {
 		defer cancel()
 		h.probe(ctx)
 	}
+	// Zygotes may have grown since the last probe.
+	h.last.Python, h.last.Packages = h.app.jail.Python()
 	return h.last
 }
 
@@ -70,8 +72,7 @@ func (h *health) probe(ctx context.Context) {
 	if err == nil {
 		h.lastGood = h.lastTry
 	}
-	python, packages := h.app.jail.Python()
-	h.last = httpapi.Health{Python: python, Packages: packages, Isolation: h.app.jail.Isolation()}
+	h.last = httpapi.Health{Isolation: h.app.jail.Isolation()}
 	if err != nil && time.Since(h.lastGood) > probeGood {
 		h.app.log.Error("the health run failed", "error", err)
 		h.last.Reason = "a run of the health check did not succeed"
