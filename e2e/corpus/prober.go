@@ -39,7 +39,7 @@ type prober struct {
 
 func startProber(baseURL string, pid int) *prober {
 	ctx, stop := context.WithCancel(context.Background())
-	p := &prober{url: baseURL + "/health", pid: pid, stop: stop, client: &http.Client{Timeout: probeGiveUp}}
+	p := &prober{url: baseURL + "/health", pid: pid, stop: stop, client: &http.Client{Timeout: probeGiveUp, Transport: &http.Transport{}}}
 	if pid != 0 {
 		p.startRSS = e2etest.RSS(pid)
 	}

@@ -154,7 +154,7 @@ func (r *runner) all(ctx context.Context, scripts []*Script) {
 	r.probe.close()
 	r.report.Problems = append(r.report.Problems, r.probe.take()...)
 	r.report.SlowestHealth, r.report.Growth = r.probe.slowest, r.probe.growth()
-	r.problems(r.options.leftovers()...)
+	r.problems(r.leftovers()...)
 	if r.options.Canaries != nil {
 		r.problems(r.options.Canaries.Check()...)
 	}
@@ -166,11 +166,15 @@ func (r *runner) all(ctx context.Context, scripts []*Script) {
 	r.report.Elapsed = time.Since(start)
 }
 
-func (o Options) leftovers() []string {
-	if o.Leftovers == nil {
+// leftovers are what is left of runs. Idle connections of ours would count as
+// descriptors of the server's.
+func (r *runner) leftovers() []string {
+	if r.options.Leftovers == nil {
 		return nil
 	}
-	if err := o.Leftovers(); err != nil {
+	r.client.http.CloseIdleConnections()
+	r.probe.client.CloseIdleConnections()
+	if err := r.options.Leftovers(); err != nil {
 		return []string{err.Error()}
 	}
 	return nil

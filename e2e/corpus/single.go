@@ -57,7 +57,7 @@ func (r *runner) afterwards(s *Script) []string {
 		time.Sleep(r.options.Linger)
 	}
 	failures = append(failures, r.probe.take()...)
-	failures = append(failures, r.options.leftovers()...)
+	failures = append(failures, r.leftovers()...)
 	if r.options.Canaries != nil {
 		failures = append(failures, r.options.Canaries.Check()...)
 	}
