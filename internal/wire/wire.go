@@ -231,12 +231,10 @@ func decodeFailure(payload []byte, l pyexec.Limits) (*pyexec.Failure, error) {
 	if err := json.Unmarshal(payload, &f); err != nil || !reportable[f.Type] {
 		return nil, ErrUnusable
 	}
-	f.Signal, f.LimitMS, f.LimitMB, f.LimitBytes = "", 0, 0, 0
-	if f.Type != pyexec.Exited {
-		f.ExitStatus = nil
-	} else if f.ExitStatus == nil || *f.ExitStatus < 0 || *f.ExitStatus > 255 {
+	if f.Type == pyexec.Exited && (f.ExitStatus == nil || *f.ExitStatus < 0 || *f.ExitStatus > 255) {
 		return nil, ErrUnusable
 	}
+	f = documented(f)
 	const short = 256
 	f.Message = Clip(f.Message, int(l.Message))
 	f.Hint = Clip(f.Hint, int(l.Message))
@@ -248,6 +246,29 @@ func decodeFailure(payload []byte, l pyexec.Limits) (*pyexec.Failure, error) {
 	f.Field = Clip(f.Field, short)
 	f.Line, f.Column = max(f.Line, 0), max(f.Column, 0)
 	return &f, nil
+}
+
+// documented keeps the fields that the HTTP contract gives the type: the
+// others are not the run's to set.
+func documented(f pyexec.Failure) pyexec.Failure {
+	keep := pyexec.Failure{Type: f.Type, Message: f.Message, Hint: f.Hint}
+	switch f.Type {
+	case pyexec.InvalidRequest:
+		keep.Field = f.Field
+	case pyexec.SyntaxError:
+		keep.Line, keep.Column, keep.SourceLine = f.Line, f.Column, f.SourceLine
+	case pyexec.MissingMain, pyexec.MissingReturn:
+		keep.Line = f.Line
+	case pyexec.PolicyViolation:
+		keep.Line, keep.Column, keep.Operation = f.Line, f.Column, f.Operation
+	case pyexec.Exception:
+		keep.Exception, keep.Line, keep.Traceback = f.Exception, f.Line, f.Traceback
+	case pyexec.Exited:
+		keep.ExitStatus = f.ExitStatus
+	case pyexec.InvalidResult:
+		keep.Path = f.Path
+	}
+	return keep
 }
 
 func decodeFiles(payload []byte, l pyexec.Limits) ([]pyexec.File, error) {
