@@ -69,7 +69,7 @@ def get_ready() -> None:
     """What a run needs that no request decides; done before there is one."""
     _open_streams()
     sys.argv[:] = [report.FILENAME]
-    sys.path.insert(0, os.getcwd())  # modules among the request's files, as beside any script
+    sys.path.insert(0, "")  # the working directory: modules among the request's files
 
 
 def run(request: bytes, result_fd: int, flush: Callable[[], None] | None = None) -> None:
@@ -128,8 +128,6 @@ def _prepare(options: Options) -> None:
     if options.get("address_space") and options.get("memory_bytes"):
         limit = _address_space() + options["memory_bytes"]
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    sys.argv[:] = [report.FILENAME]
-    sys.path.insert(0, "")  # the working directory: modules among the request's files
 
 
 class _Output(io.FileIO):
