@@ -364,7 +364,7 @@ func (g *generation) count() {
 	if g.runs.Add(1) < j.opts.MaxRuns && time.Since(g.born) < j.opts.MaxAge {
 		return
 	}
-	if g.isRetired() || !g.renewing.CompareAndSwap(false, true) {
+	if j.generation() != g || !g.renewing.CompareAndSwap(false, true) {
 		return
 	}
 	j.wg.Go(func() {

@@ -52,6 +52,7 @@ type run struct {
 	req    pyexec.Request
 	limits pyexec.Limits
 	began  time.Time
+	handed chan error // what became of handing the request over
 }
 
 type outcome struct {
@@ -62,8 +63,8 @@ type outcome struct {
 // do is the life of a run: hand over, read until the outcome, the deadline or
 // the client's leaving, end the child, collect what it printed.
 func (r *run) do(ctx context.Context, frame []byte) (pyexec.Result, error) {
-	handed := make(chan error, 1)
-	go func() { handed <- r.handOver(frame) }()
+	r.handed = make(chan error, 1)
+	go func() { r.handed <- r.handOver(frame) }()
 	stdout := collect(r.pipes.stdout, r.limits.Stdout)
 	stderr := collect(r.pipes.stderr, r.limits.Stderr)
 	told := make(chan outcome, 1)
@@ -88,7 +89,7 @@ func (r *run) do(ctx context.Context, frame []byte) (pyexec.Result, error) {
 	case <-ctx.Done():
 		err = r.canceled(ctx)
 	case <-r.slot.gone:
-		res, err = r.slotGone(handed)
+		res, err = r.slotGone()
 	}
 	res.Timing.Run = time.Since(r.began)
 	res.Usage.Wall = res.Timing.Run
@@ -137,6 +138,9 @@ func (r *run) ended(ctx context.Context, out outcome, deadline <-chan time.Time,
 	select {
 	case e := <-r.slot.exits:
 		r.slot.exits <- e // Settle waits for it, too
+		if err := r.unread(); err != nil {
+			return pyexec.Result{}, err
+		}
 		return pyexec.Result{Failure: r.verdict(e)}, nil
 	case <-watch.exceeded:
 		return pyexec.Result{Failure: r.memoryFailure()}, nil
@@ -145,7 +149,7 @@ func (r *run) ended(ctx context.Context, out outcome, deadline <-chan time.Time,
 	case <-ctx.Done():
 		return pyexec.Result{}, r.canceled(ctx)
 	case <-r.slot.gone:
-		return r.slotGone(nil)
+		return r.slotGone()
 	}
 }
 
@@ -228,29 +232,30 @@ func (r *run) canceled(ctx context.Context) error {
 
 // slotGone tells a run whose slot died. Where the cgroup ran out of memory the
 // kernel may have chosen the slot to kill; it is the run that needed it.
-func (r *run) slotGone(handed <-chan error) (pyexec.Result, error) {
+func (r *run) slotGone() (pyexec.Result, error) {
 	if r.outOfMemory() {
 		return pyexec.Result{Failure: r.memoryFailure()}, nil
 	}
-	return pyexec.Result{}, r.lost(handed)
-}
-
-// lost is the error of a run whose slot died. It had begun unless the request
-// could not even be written.
-func (r *run) lost(handed <-chan error) error {
-	if handed != nil {
-		select {
-		case err := <-handed:
-			if errors.Is(err, pyexec.ErrNotStarted) {
-				return err
-			}
-		case <-time.After(time.Second):
-		}
+	if err := r.unread(); err != nil {
+		return pyexec.Result{}, err
 	}
-	return &pyexec.Error{
+	return pyexec.Result{}, &pyexec.Error{
 		Code: pyexec.CodeUnavailable, Started: true, Err: r.slot.reason(),
 		Message: "the sandbox was lost while the script ran; it may have had effects inside its run",
 	}
+}
+
+// unread is ErrNotStarted when the child, now dead, cannot have read the
+// script: the request could not even be written.
+func (r *run) unread() error {
+	select {
+	case err := <-r.handed:
+		if errors.Is(err, pyexec.ErrNotStarted) {
+			return err
+		}
+	case <-time.After(time.Second):
+	}
+	return nil
 }
 
 // addUsage waits for the child to be reaped, since only then its use is known.
