@@ -79,14 +79,19 @@ func New(ctx context.Context, c config.Config, version string, log *slog.Logger)
 	return a, nil
 }
 
-// ready is how many children wait for each zygote: as many as may run at once
-// of the common kinds, since a burst beyond them waits for a fork.
-func ready(c config.Config) map[string]int {
-	n := c.Ready
-	if n == 0 {
-		n = c.Concurrency
+// ready bounds how many children wait for each zygote: never more than may run
+// at once, since a burst beyond them waits for a fork.
+func ready(c config.Config) map[string]pool.Size {
+	if n := c.Ready; n > 0 {
+		fixed := pool.Size{Floor: n, Start: n, Ceiling: n}
+		return map[string]pool.Size{string(jail.Base): fixed, string(jail.NumPy): fixed, string(jail.Pandas): fixed}
 	}
-	return map[string]int{string(jail.Base): n, string(jail.NumPy): max(1, n/2), string(jail.Pandas): n}
+	n := c.Concurrency
+	return map[string]pool.Size{
+		string(jail.Base):   {Floor: 2, Start: n, Ceiling: 2 * n},
+		string(jail.NumPy):  {Floor: 1, Start: 1, Ceiling: n},
+		string(jail.Pandas): {Floor: 1, Start: (n + 1) / 2, Ceiling: n},
+	}
 }
 
 func (a *App) open(ctx context.Context, kind string) (pool.Slot, error) {

@@ -33,8 +33,9 @@ type Options struct {
 	Open func(ctx context.Context, kind string) (Slot, error)
 	// Kind chooses by the script's text. A wrong choice only costs time.
 	Kind func(script string) string
-	// Ready is how many children of each kind wait for a script.
-	Ready map[string]int
+	// Ready bounds how many children of each kind wait for a script; the
+	// pool finds the right number between.
+	Ready map[string]Size
 	// Spare is how many slots without a child are kept for each kind.
 	Spare int
 	// Runs is how many runs a slot serves before it is replaced; 0 means no limit.
@@ -60,6 +61,7 @@ type shelf struct {
 	spare    []*place // without a child
 	starting int
 	waiters  []chan taken
+	demand   demand
 }
 
 // place is a slot and how often it was used.
@@ -78,8 +80,8 @@ type taken struct {
 func New(opts Options) *Pool {
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &Pool{opts: opts, ctx: ctx, cancel: cancel, shelves: map[string]*shelf{}}
-	for kind := range opts.Ready {
-		p.shelves[kind] = &shelf{}
+	for kind, size := range opts.Ready {
+		p.shelves[kind] = &shelf{demand: newDemand(size)}
 	}
 	return p
 }
@@ -150,10 +152,12 @@ func (p *Pool) take(ctx context.Context, kind string) (*place, error) {
 			p.wg.Go(pl.Close)
 			continue
 		}
+		sh.demand.taken(len(sh.ready), false, time.Now())
 		p.mu.Unlock()
 		p.refill(kind)
 		return pl, nil
 	}
+	sh.demand.taken(0, true, time.Now())
 	got := make(chan taken, 1)
 	sh.waiters = append(sh.waiters, got)
 	p.mu.Unlock()
@@ -203,7 +207,7 @@ func (p *Pool) refill(kind string) {
 		return
 	}
 	sh := p.shelves[kind]
-	for sh.starting+len(sh.ready) < p.opts.Ready[kind]+len(sh.waiters) {
+	for sh.starting+len(sh.ready) < sh.demand.target+len(sh.waiters) {
 		sh.starting++
 		var pl *place
 		if n := len(sh.spare); n > 0 {
@@ -271,6 +275,10 @@ func (p *Pool) shelve(pl *place) {
 	case len(sh.waiters) > 0:
 		sh.waiters[0] <- taken{place: pl}
 		sh.waiters = sh.waiters[1:]
+	case len(sh.ready) >= sh.demand.target:
+		p.mu.Unlock()
+		pl.Close() // demand has fallen since it was started
+		return
 	default:
 		sh.ready = append(sh.ready, pl)
 	}
