@@ -14,6 +14,7 @@ import (
 // Options are the sizes of an [Admission].
 type Options struct {
 	Concurrency int           // runs at once; at least 1
+	Memory      pyexec.Bytes  // that running scripts may need together; 0 means unbounded
 	Queue       int           // requests that may wait for a place; 0 means none
 	MaxWait     time.Duration // longest wait, expected or real; 0 means unbounded
 }
@@ -30,6 +31,7 @@ type Admission struct {
 
 	mu       sync.Mutex
 	running  int
+	memory   pyexec.Bytes // the limits of those running, added up
 	line     line
 	mean     time.Duration // how long a run keeps its place; 0 until one has ended
 	draining bool
@@ -54,13 +56,13 @@ func New(opts Options, next pyexec.Executor) *Admission {
 // ended first. Such a request never runs.
 func (a *Admission) Execute(ctx context.Context, req pyexec.Request) (pyexec.Result, error) {
 	arrived := time.Now()
-	err := a.acquire(ctx, req.Caller)
+	err := a.acquire(ctx, req.Caller, req.Memory)
 	got := time.Now()
 	timing := pyexec.Timing{Queue: got.Sub(arrived)}
 	if err != nil {
 		return pyexec.Result{Timing: timing}, err
 	}
-	defer a.release(got) // also when next panics
+	defer a.release(got, req.Memory) // also when next panics
 	res, err := a.next.Execute(ctx, req)
 	res.Timing.Queue = timing.Queue
 	return res, err
@@ -101,11 +103,11 @@ func (a *Admission) Wait(ctx context.Context) error {
 }
 
 // acquire returns nil when the caller has a place.
-func (a *Admission) acquire(ctx context.Context, caller string) error {
+func (a *Admission) acquire(ctx context.Context, caller string, memory pyexec.Bytes) error {
 	if ctx.Err() != nil {
 		return errCanceled(ctx)
 	}
-	w, evicted, err := a.join(caller)
+	w, evicted, err := a.join(caller, memory)
 	if evicted != nil {
 		evicted.answer <- err
 		err = nil
@@ -122,7 +124,7 @@ func (a *Admission) acquire(ctx context.Context, caller string) error {
 	select {
 	case err := <-w.answer:
 		if err == nil && ctx.Err() != nil {
-			a.giveBack()
+			a.giveBack(memory)
 			return errCanceled(ctx)
 		}
 		return err
@@ -135,16 +137,16 @@ func (a *Admission) acquire(ctx context.Context, caller string) error {
 
 // join takes a free place (no waiter, no error) or stands in line. With
 // evicted set, err is that waiter's answer.
-func (a *Admission) join(caller string) (w, evicted *waiter, err error) {
+func (a *Admission) join(caller string, memory pyexec.Bytes) (w, evicted *waiter, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch {
 	case a.draining:
 		return nil, nil, errDraining()
-	case a.running < a.opts.Concurrency:
-		// Nobody waits while a place is free: a place that becomes free is
-		// handed over under the lock.
-		a.running++
+	case a.line.size == 0 && a.fits(memory):
+		// Nobody waits who could run: what becomes free is handed over under
+		// the lock.
+		a.start(memory)
 		return nil, nil, nil
 	case a.tooLong(a.line.ahead(caller)):
 		return nil, nil, a.errOverloaded()
@@ -155,7 +157,7 @@ func (a *Admission) join(caller string) (w, evicted *waiter, err error) {
 		}
 		err = a.errOverloaded()
 	}
-	return a.line.push(caller), evicted, err
+	return a.line.push(caller, memory), evicted, err
 }
 
 // leave takes w out of the line, answering with err, or with overloaded when
@@ -164,10 +166,17 @@ func (a *Admission) join(caller string) (w, evicted *waiter, err error) {
 func (a *Admission) leave(w *waiter, err error) error {
 	a.mu.Lock()
 	removed := a.line.remove(w)
-	if removed && err == nil {
-		err = a.errOverloaded()
+	var granted []*waiter
+	if removed {
+		if err == nil {
+			err = a.errOverloaded()
+		}
+		granted = a.grant() // those whom w held up
 	}
 	a.mu.Unlock()
+	for _, g := range granted {
+		g.answer <- nil
+	}
 	if removed {
 		return err
 	}
@@ -175,12 +184,12 @@ func (a *Admission) leave(w *waiter, err error) error {
 	if answer != nil || err == nil {
 		return answer
 	}
-	a.giveBack()
+	a.giveBack(w.memory)
 	return err
 }
 
 // release ends a run that got its place at since.
-func (a *Admission) release(since time.Time) {
+func (a *Admission) release(since time.Time, memory pyexec.Bytes) {
 	held := time.Since(since)
 	a.mu.Lock()
 	if a.mean == 0 {
@@ -189,23 +198,46 @@ func (a *Admission) release(since time.Time) {
 		a.mean += (held - a.mean) / 5 // moving average over about the last five
 	}
 	a.mu.Unlock()
-	a.giveBack()
+	a.giveBack(memory)
 }
 
-// giveBack hands the place to the next in line, or frees it.
-func (a *Admission) giveBack() {
+// fits says whether a run that may need memory can start. One always can:
+// otherwise a budget below one limit would stop the server.
+func (a *Admission) fits(memory pyexec.Bytes) bool {
+	return a.running == 0 || a.running < a.opts.Concurrency &&
+		(a.opts.Memory == 0 || a.memory+memory <= a.opts.Memory)
+}
+
+func (a *Admission) start(memory pyexec.Bytes) {
+	a.running++
+	a.memory += memory
+}
+
+// giveBack hands what a run held to the next in line, or frees it.
+func (a *Admission) giveBack(memory pyexec.Bytes) {
 	a.mu.Lock()
-	w := a.line.pop()
-	if w == nil {
-		a.running--
-		if a.draining && a.running == 0 {
-			close(a.idle)
-		}
+	a.running--
+	a.memory -= memory
+	granted := a.grant()
+	if a.draining && a.running == 0 {
+		close(a.idle)
 	}
 	a.mu.Unlock()
-	if w != nil {
+	for _, w := range granted {
 		w.answer <- nil
 	}
+}
+
+// grant takes those out of the line who can start, in turn. The first who
+// cannot holds up the others, or small runs would keep a large one out.
+func (a *Admission) grant() []*waiter {
+	var granted []*waiter
+	for w := a.line.peek(); w != nil && a.fits(w.memory); w = a.line.peek() {
+		a.line.pop()
+		a.start(w.memory)
+		granted = append(granted, w)
+	}
+	return granted
 }
 
 // expect is the time until a request with n others ahead of it has a place.

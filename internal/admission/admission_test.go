@@ -267,3 +267,50 @@ func TestAPanicGivesItsPlaceBack(t *testing.T) {
 		t.Errorf("%d places in use, want 0", got)
 	}
 }
+
+// TestMemoryBudget: what runs may need together is bounded, smaller runs do
+// not overtake a large one, and a run larger than the budget still runs alone.
+func TestMemoryBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		running, most := pyexec.Bytes(0), pyexec.Bytes(0)
+		var order []string
+		next := executorFunc(func(ctx context.Context, req pyexec.Request) (pyexec.Result, error) {
+			mu.Lock()
+			running += req.Memory
+			most = max(most, running)
+			order = append(order, req.ID)
+			mu.Unlock()
+			time.Sleep(time.Second)
+			mu.Lock()
+			running -= req.Memory
+			mu.Unlock()
+			return pyexec.Result{}, nil
+		})
+		a := admission.New(admission.Options{Concurrency: 8, Memory: 100, Queue: 8}, next)
+		var all sync.WaitGroup
+		for _, r := range []pyexec.Request{
+			{ID: "first", Memory: 60}, {ID: "large", Memory: 80}, {ID: "small", Memory: 10}, {ID: "huge", Memory: 500},
+		} {
+			all.Go(func() {
+				if _, err := a.Execute(t.Context(), r); err != nil {
+					t.Errorf("%s: %v", r.ID, err)
+				}
+			})
+			synctest.Wait()
+		}
+		all.Wait()
+		if want := []string{"first", "large", "small", "huge"}; !slices.Equal(order, want) {
+			t.Errorf("order %v, want %v", order, want)
+		}
+		if most != 500 { // huge, alone
+			t.Errorf("at most %d at once, want 500", most)
+		}
+	})
+}
+
+type executorFunc func(context.Context, pyexec.Request) (pyexec.Result, error)
+
+func (f executorFunc) Execute(ctx context.Context, req pyexec.Request) (pyexec.Result, error) {
+	return f(ctx, req)
+}

@@ -1,11 +1,16 @@
 package admission
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/python-code-executor/pyexec"
+)
 
 // waiter is one request in line. Whoever takes it out of the line, other
 // than itself, sends exactly one answer; nil is a place.
 type waiter struct {
 	caller string
+	memory pyexec.Bytes
 	answer chan error // buffered: sending never blocks
 }
 
@@ -19,8 +24,8 @@ type line struct {
 
 func newLine() line { return line{callers: map[string][]*waiter{}} }
 
-func (l *line) push(caller string) *waiter {
-	w := &waiter{caller: caller, answer: make(chan error, 1)}
+func (l *line) push(caller string, memory pyexec.Bytes) *waiter {
+	w := &waiter{caller: caller, memory: memory, answer: make(chan error, 1)}
 	if len(l.callers[caller]) == 0 {
 		l.turns = append(l.turns, caller)
 	}
@@ -29,13 +34,21 @@ func (l *line) push(caller string) *waiter {
 	return w
 }
 
-// pop takes out the waiter whose turn it is; nil when nobody waits.
-func (l *line) pop() *waiter {
+// peek is the waiter whose turn it is; nil when nobody waits.
+func (l *line) peek() *waiter {
 	if l.size == 0 {
 		return nil
 	}
-	caller := l.turns[0]
-	w := l.callers[caller][0]
+	return l.callers[l.turns[0]][0]
+}
+
+// pop takes out the waiter whose turn it is; nil when nobody waits.
+func (l *line) pop() *waiter {
+	w := l.peek()
+	if w == nil {
+		return nil
+	}
+	caller := w.caller
 	l.remove(w)
 	if len(l.callers[caller]) > 0 {
 		l.turns = append(l.turns[1:], caller)

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
+
 	pyexec "github.com/python-code-executor/pyexec"
 	"github.com/python-code-executor/pyexec/internal/admission"
 	"github.com/python-code-executor/pyexec/internal/config"
@@ -68,7 +70,7 @@ func New(ctx context.Context, c config.Config, version string, log *slog.Logger)
 		Open: a.open, Kind: pool.KindOf, Ready: ready(c), Spare: c.Concurrency, Log: log,
 	})
 	a.admission = admission.New(admission.Options{
-		Concurrency: c.Concurrency, Queue: c.Queue, MaxWait: c.MaxWait,
+		Concurrency: c.Concurrency, Memory: memoryBudget(c), Queue: c.Queue, MaxWait: c.MaxWait,
 	}, a.pool)
 	a.health = newHealth(a)
 	api := httpapi.New(httpapi.Options{
@@ -92,6 +94,19 @@ func ready(c config.Config) map[string]pool.Size {
 		string(jail.NumPy):  {Floor: 1, Start: 1, Ceiling: n},
 		string(jail.Pandas): {Floor: 1, Start: (n + 1) / 2, Ceiling: n},
 	}
+}
+
+// memoryBudget is what all runs together may need: the rest is for the server,
+// the zygotes and the machine.
+func memoryBudget(c config.Config) pyexec.Bytes {
+	if c.MemoryBudget > 0 {
+		return c.MemoryBudget
+	}
+	total, err := memlimit.ApplyFallback(memlimit.FromCgroup, memlimit.FromSystem)()
+	if err != nil {
+		return 0
+	}
+	return pyexec.Bytes(total / 5 * 4)
 }
 
 func (a *App) open(ctx context.Context, kind string) (pool.Slot, error) {

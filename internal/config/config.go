@@ -22,6 +22,7 @@ type Config struct {
 	Concurrency      int // at least 1
 	Queue            int
 	MaxWait          time.Duration
+	MemoryBudget     pyexec.Bytes // 0 leaves it to the server
 	Grace            time.Duration
 	RequireIsolation []string // one level, or any number of layers
 	Python           string   // absolute path
@@ -58,6 +59,7 @@ var settings = []setting{
 	{"concurrency", "0", "N", "runs at once; 0 is twice the CPUs", number(func(c *Config) *int { return &c.Concurrency }, 0, 10_000)},
 	{"queue", "64", "N", "requests that may wait for a place", number(func(c *Config) *int { return &c.Queue }, 0, 100_000)},
 	{"max-wait", "10s", "DURATION", "longest wait for a place; what would wait longer is refused at once", duration(func(c *Config) *time.Duration { return &c.MaxWait }, time.Millisecond, time.Hour)},
+	{"memory-budget", "0", "SIZE", "memory that runs may need together; 0 is four fifths of what the machine or the container has", size(func(c *Config) *pyexec.Bytes { return &c.MemoryBudget }, 0, 1<<50)},
 	{"grace", "12s", "DURATION", "time that runs have to end at SIGTERM", duration(func(c *Config) *time.Duration { return &c.Grace }, 0, time.Hour)},
 	{"require-isolation", "landlock", "LEVEL|LAYERS", "refuse to serve with less: full, namespaces-masked-proc, namespaces-no-landlock, landlock, seccomp, or layers with commas between", list(func(c *Config) *[]string { return &c.RequireIsolation })},
 	{"python", "", "FILE", "interpreter of the sandbox; default: .pyexec/venv beside bin, else python3 in PATH", text(func(c *Config) *string { return &c.Python }, nil)},

@@ -50,6 +50,7 @@ func (c Config) attrs() []slog.Attr {
 		slog.Int("concurrency", c.Concurrency),
 		slog.Int("queue", c.Queue),
 		slog.Duration("max-wait", c.MaxWait),
+		slog.String("memory-budget", c.MemoryBudget.String()),
 		slog.Duration("grace", c.Grace),
 		slog.String("require-isolation", strings.Join(c.RequireIsolation, ",")),
 		slog.String("python", c.Python),
