@@ -4,7 +4,8 @@ package runner
 
 import "embed"
 
-// Files is the Python package pyexec_runner.
+// Files is the Python package pyexec_runner, with its compiled form where
+// scripts/build.sh has made one.
 //
-//go:embed pyexec_runner/*.py
+//go:embed all:pyexec_runner
 var Files embed.FS
