@@ -30,6 +30,10 @@ fmt: ## format the Go sources
 lock: ## write requirements.txt anew from requirements.in
 	@scripts/lock.sh
 
+.PHONY: bench
+bench: setup build ## measure against references; options in BENCH_ARGS, as -quick
+	@go run ./e2e/bench $(BENCH_ARGS)
+
 .PHONY: clean
 clean: ## remove what build and setup made
 	rm -rf bin .pyexec
