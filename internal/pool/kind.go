@@ -1,21 +1,64 @@
 package pool
 
-import "regexp"
-
-// importLine finds what looks like an import of a package that has a zygote
-// of its own. It need not understand Python: a wrong guess only costs time.
-var importLine = regexp.MustCompile(`(?m)^[ \t;]*(?:import|from)[ \t]+[^\n#]*?\b(numpy|pandas|requests)\b|(?:;|:)[ \t]*(?:import|from)[ \t]+(numpy|pandas|requests)\b`)
+import "strings"
 
 // KindOf names the zygote with the fewest imports that has all that the
 // script seems to import: "base", "numpy" or "pandas".
+//
+// It need not understand Python, since a wrong guess only costs time. But it
+// runs outside the sandbox on text that is hostile, so its time grows with the
+// text's length alone; a regular expression took seconds for some scripts.
 func KindOf(script string) string {
 	kind := "base"
-	for _, m := range importLine.FindAllStringSubmatch(script, -1) {
-		name := m[1] + m[2]
-		if name != "numpy" {
+	for line := range strings.Lines(script) {
+		line, _, _ = strings.Cut(line, "#")
+		names := imported(line)
+		switch {
+		case names == "":
+		case hasWord(names, "pandas"), hasWord(names, "requests"):
 			return "pandas"
+		case hasWord(names, "numpy"):
+			kind = "numpy"
 		}
-		kind = name
 	}
 	return kind
+}
+
+// imported is what follows the first import or from that begins a statement.
+func imported(line string) string {
+	for rest := line; ; {
+		i, keyword := strings.Index(rest, "import"), "import"
+		if j := strings.Index(rest, "from"); i < 0 || j >= 0 && j < i {
+			i, keyword = j, "from"
+		}
+		if i < 0 {
+			return ""
+		}
+		before := strings.TrimRight(rest[:i], " \t")
+		begins := before == "" && len(rest) == len(line) || strings.HasSuffix(before, ";") || strings.HasSuffix(before, ":")
+		rest = rest[i+len(keyword):]
+		if begins && (strings.HasPrefix(rest, " ") || strings.HasPrefix(rest, "\t")) {
+			return rest
+		}
+	}
+}
+
+func hasWord(text, word string) bool {
+	for {
+		before, after, found := strings.Cut(text, word)
+		if !found {
+			return false
+		}
+		if !endsInWord(before) && !beginsInWord(after) {
+			return true
+		}
+		text = after
+	}
+}
+
+func endsInWord(s string) bool   { return s != "" && partOfWord(s[len(s)-1]) }
+func beginsInWord(s string) bool { return s != "" && partOfWord(s[0]) }
+
+func partOfWord(b byte) bool {
+	return b == '_' || b >= '0' && b <= '9' || b|0x20 >= 'a' && b|0x20 <= 'z' || b >= 0x80
 }

@@ -47,38 +47,17 @@ type Options struct {
 type Pool struct {
 	opts   Options
 	ctx    context.Context
-	cancel context.CancelFunc
-	wg     sync.WaitGroup
+	cancel context.CancelCauseFunc
+	wg     sync.WaitGroup // joined under mu, and only while not closed
 
 	mu      sync.Mutex
 	shelves map[string]*shelf
 	closed  bool
 }
 
-// shelf holds the slots of one kind.
-type shelf struct {
-	ready    []*place // with a child that waits
-	spare    []*place // without a child
-	starting int
-	waiters  []chan taken
-	demand   demand
-}
-
-// place is a slot and how often it was used.
-type place struct {
-	Slot
-	kind string
-	runs int
-}
-
-type taken struct {
-	place *place
-	err   error
-}
-
 // New makes a pool; Fill gets it going.
 func New(opts Options) *Pool {
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancelCause(context.Background())
 	p := &Pool{opts: opts, ctx: ctx, cancel: cancel, shelves: map[string]*shelf{}}
 	for kind, size := range opts.Ready {
 		p.shelves[kind] = &shelf{demand: newDemand(size)}
@@ -93,16 +72,32 @@ func (p *Pool) Fill() {
 	}
 }
 
-// attempts is how many children a run is offered before the pool gives up;
-// only children that died unused are counted.
+// attempts is how many children a run is offered, beside those that may have
+// died together on the shelf, and how many slots a child is offered.
 const attempts = 3
+
+// errLost ends the runs that go on when the pool is closed.
+var errLost = &pyexec.Error{
+	Code: pyexec.CodeUnavailable, Started: true, Message: "the server shut down before the script ended",
+}
+
+func errDraining() error {
+	return &pyexec.Error{Code: pyexec.CodeDraining, Message: "the server is shutting down", RetryAfter: time.Second}
+}
 
 // Execute implements pyexec.Executor.
 func (p *Pool) Execute(ctx context.Context, req pyexec.Request) (pyexec.Result, error) {
+	if !p.enter() {
+		return pyexec.Result{}, errDraining()
+	}
+	defer p.wg.Done()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(p.ctx, func() { cancel(context.Cause(p.ctx)) })()
 	kind := p.opts.Kind(req.Script)
 	began := time.Now()
 	var last error
-	for range attempts {
+	for range attempts + p.opts.Ready[kind].Ceiling {
 		pl, err := p.take(ctx, kind)
 		if err != nil {
 			return pyexec.Result{}, p.unavailable(ctx, err)
@@ -121,8 +116,24 @@ func (p *Pool) Execute(ctx context.Context, req pyexec.Request) (pyexec.Result, 
 	return pyexec.Result{}, p.unavailable(ctx, last)
 }
 
+// enter counts a caller in, for Close to wait for.
+func (p *Pool) enter() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return false
+	}
+	p.wg.Add(1)
+	return true
+}
+
+// unavailable is the error of a run that was not begun.
 func (p *Pool) unavailable(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
+		var service *pyexec.Error
+		if errors.As(context.Cause(ctx), &service) {
+			return errDraining() // the server ends its runs; this one has not begun
+		}
 		return &pyexec.Error{Code: pyexec.CodeCanceled, Message: "the client went away", Err: ctx.Err()}
 	}
 	var known *pyexec.Error
@@ -142,13 +153,13 @@ func (p *Pool) take(ctx context.Context, kind string) (*place, error) {
 	p.mu.Lock()
 	if p.closed {
 		p.mu.Unlock()
-		return nil, &pyexec.Error{Code: pyexec.CodeDraining, Message: "the server is shutting down", RetryAfter: time.Second}
+		return nil, errDraining()
 	}
 	sh := p.shelves[kind]
 	for len(sh.ready) > 0 {
 		pl := sh.ready[0]
 		sh.ready = sh.ready[1:]
-		if dead(pl) {
+		if gone(pl) {
 			p.wg.Go(pl.Close)
 			continue
 		}
@@ -190,124 +201,6 @@ func (p *Pool) leave(sh *shelf, got chan taken) {
 	}
 }
 
-func dead(pl *place) bool {
-	select {
-	case <-pl.Gone():
-		return true
-	default:
-		return pl.Stale()
-	}
-}
-
-// refill starts as many children as are waited for or missing on the shelf.
-func (p *Pool) refill(kind string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed {
-		return
-	}
-	sh := p.shelves[kind]
-	for sh.starting+len(sh.ready) < sh.demand.target+len(sh.waiters) {
-		sh.starting++
-		var pl *place
-		if n := len(sh.spare); n > 0 {
-			pl, sh.spare = sh.spare[n-1], sh.spare[:n-1]
-		}
-		p.wg.Go(func() { p.start(kind, pl) })
-	}
-}
-
-// start makes a ready child, in a slot that is there or in a new one, and
-// hands it to the first waiter or to the shelf.
-func (p *Pool) start(kind string, pl *place) {
-	pl, err := p.prepared(kind, pl)
-	p.mu.Lock()
-	sh := p.shelves[kind]
-	sh.starting--
-	if err != nil {
-		// Only a waiter is told: the shelf is refilled at the next take.
-		if len(sh.waiters) > 0 {
-			sh.waiters[0] <- taken{err: err}
-			sh.waiters = sh.waiters[1:]
-		}
-		p.mu.Unlock()
-		if p.ctx.Err() == nil {
-			p.opts.Log.Warn("a child could not be made ready", "zygote", kind, "error", err)
-		}
-		return
-	}
-	p.mu.Unlock()
-	p.shelve(pl)
-}
-
-func (p *Pool) prepared(kind string, pl *place) (*place, error) {
-	if pl != nil && !dead(pl) {
-		err := pl.Prepare(p.ctx)
-		if err == nil {
-			return pl, nil
-		}
-		p.opts.Log.Debug("a slot was given up", "error", err)
-	}
-	if pl != nil {
-		pl.Close()
-	}
-	slot, err := p.opts.Open(p.ctx, kind)
-	if err != nil {
-		return nil, err
-	}
-	pl = &place{Slot: slot, kind: kind}
-	if err := pl.Prepare(p.ctx); err != nil {
-		pl.Close()
-		return nil, err
-	}
-	return pl, nil
-}
-
-// shelve hands a place with a ready child to the first waiter, or keeps it.
-func (p *Pool) shelve(pl *place) {
-	p.mu.Lock()
-	sh := p.shelves[pl.kind]
-	switch {
-	case p.closed:
-		p.mu.Unlock()
-		pl.Close()
-		return
-	case len(sh.waiters) > 0:
-		sh.waiters[0] <- taken{place: pl}
-		sh.waiters = sh.waiters[1:]
-	case len(sh.ready) >= sh.demand.target:
-		p.mu.Unlock()
-		pl.Close() // demand has fallen since it was started
-		return
-	default:
-		sh.ready = append(sh.ready, pl)
-	}
-	p.mu.Unlock()
-}
-
-// settleTime bounds the teardown of a child; a slot that needs longer is ended.
-const settleTime = 5 * time.Second
-
-// giveBack waits until nothing of the run is left and keeps the slot for
-// another child, or ends it.
-func (p *Pool) giveBack(pl *place) {
-	ctx, cancel := context.WithTimeout(p.ctx, settleTime)
-	defer cancel()
-	err := pl.Settle(ctx)
-	if err == nil && !dead(pl) && (p.opts.Runs == 0 || pl.runs < p.opts.Runs) {
-		p.mu.Lock()
-		if sh := p.shelves[pl.kind]; !p.closed && len(sh.spare) < p.opts.Spare {
-			sh.spare = append(sh.spare, pl)
-			p.mu.Unlock()
-			p.refill(pl.kind)
-			return
-		}
-		p.mu.Unlock()
-	}
-	pl.Close()
-	p.refill(pl.kind)
-}
-
 // Ready is how many children wait for a script, by kind.
 func (p *Pool) Ready() map[string]int {
 	p.mu.Lock()
@@ -319,7 +212,8 @@ func (p *Pool) Ready() map[string]int {
 	return ready
 }
 
-// Close ends all slots, with what still runs in them, and waits.
+// Close ends all slots, with what still runs in them, and waits. It may be
+// called more than once.
 func (p *Pool) Close() {
 	p.mu.Lock()
 	p.closed = true
@@ -328,14 +222,16 @@ func (p *Pool) Close() {
 		all = append(append(all, sh.ready...), sh.spare...)
 		sh.ready, sh.spare = nil, nil
 		for _, w := range sh.waiters {
-			w <- taken{err: &pyexec.Error{Code: pyexec.CodeDraining, Message: "the server is shutting down", RetryAfter: time.Second}}
+			w <- taken{err: errDraining()}
 		}
 		sh.waiters = nil
 	}
 	p.mu.Unlock()
-	p.cancel()
+	p.cancel(errLost)
+	var closing sync.WaitGroup
 	for _, pl := range all {
-		p.wg.Go(pl.Close)
+		closing.Go(pl.Close)
 	}
+	closing.Wait()
 	p.wg.Wait()
 }
