@@ -50,6 +50,10 @@ func New(ctx context.Context, c config.Config, version string, log *slog.Logger)
 	if err != nil {
 		return nil, fmt.Errorf("require-isolation: %w", err)
 	}
+	unsafe, err := jail.ParseUnsafe(c.UnsafeDisableLayers, c.UnsafeForceLevel)
+	if err != nil {
+		return nil, fmt.Errorf("unsafe-disable-layers: %w", err)
+	}
 	listener, err := net.Listen("tcp", c.Addr)
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
@@ -58,7 +62,7 @@ func New(ctx context.Context, c config.Config, version string, log *slog.Logger)
 	a.runs, a.endRuns = context.WithCancelCause(context.WithoutCancel(ctx))
 	a.jail, err = jail.Start(ctx, jail.Options{
 		Python: c.Python, NSJail: c.Nsjail, UID: c.SandboxUID,
-		Policy: c.Policy, Limits: c.Limits(), Require: want, Disable: c.UnsafeDisableLayers,
+		Policy: c.Policy, Limits: c.Limits(), Require: want, Unsafe: unsafe,
 		SpawnTimeout: spawnTimeout, ImportTimeout: importTimeout,
 		MaxRuns: int64(c.ZygoteMaxRuns), MaxAge: c.ZygoteMaxAge, Log: log,
 	})

@@ -37,6 +37,7 @@ type Config struct {
 	// UnsafeDisableLayers takes protections away, for the tests that show
 	// what each of them stops.
 	UnsafeDisableLayers []string
+	UnsafeForceLevel    string
 }
 
 // Levels are the isolation levels, strongest first.
@@ -70,7 +71,8 @@ var settings = []setting{
 	{"zygote-max-age", "1h", "DURATION", "age at which a zygote is replaced", duration(func(c *Config) *time.Duration { return &c.ZygoteMaxAge }, time.Second, 1000*time.Hour)},
 	{"log-format", "auto", "FORMAT", "auto, json or text; auto is text on a terminal", oneOf(func(c *Config) *string { return &c.LogFormat }, "auto", "json", "text")},
 	{"log-level", "info", "LEVEL", "debug, info, warn or error", oneOf(func(c *Config) *string { return &c.LogLevel }, "debug", "info", "warn", "error")},
-	{"unsafe-disable-layers", "", "LAYERS", "for tests only: protections to take away", list(func(c *Config) *[]string { return &c.UnsafeDisableLayers })},
+	{"unsafe-disable-layers", "", "LAYERS", "for tests only: protections to take away, by their names in /health", list(func(c *Config) *[]string { return &c.UnsafeDisableLayers })},
+	{"unsafe-force-level", "", "LEVEL", "for tests only: the isolation level to have, instead of the highest that the platform allows", text(func(c *Config) *string { return &c.UnsafeForceLevel }, isLevel)},
 }
 
 // Limits are the limits of the HTTP contract with the operator's changes.

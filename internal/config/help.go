@@ -62,5 +62,6 @@ func (c Config) attrs() []slog.Attr {
 		slog.String("log-format", c.LogFormat),
 		slog.String("log-level", c.LogLevel),
 		slog.String("unsafe-disable-layers", strings.Join(c.UnsafeDisableLayers, ",")),
+		slog.String("unsafe-force-level", c.UnsafeForceLevel),
 	}
 }

@@ -119,6 +119,13 @@ func ParseBytes(s string) (pyexec.Bytes, error) {
 	return pyexec.Bytes(n) * unit, nil
 }
 
+func isLevel(s string) error {
+	if s != "" && !slices.Contains(Levels, s) {
+		return fmt.Errorf("%q is not one of %s", s, strings.Join(Levels, ", "))
+	}
+	return nil
+}
+
 func isAddr(s string) error {
 	_, port, err := net.SplitHostPort(s)
 	if err != nil {

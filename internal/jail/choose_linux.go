@@ -64,10 +64,18 @@ func (r *Refusal) Error() string {
 // holds.
 func (j *Jail) choose(ctx context.Context) error {
 	refusal := &Refusal{Want: j.opts.Require}
+	if len(j.opts.Unsafe.Without) > 0 {
+		j.log.Warn("layers of the sandbox were taken away: this server is for tests only", "layers", j.opts.Unsafe.Without)
+	}
 	for _, s := range specs {
+		if forced := j.opts.Unsafe.Level; forced != "" && s.level != forced {
+			continue
+		}
 		if !j.opts.Require.allows(s.level) {
+			refusal.Reasons = append(refusal.Reasons, Reason{s.level, errors.New("not tried: it is less than what was asked for")})
 			break
 		}
+		s = j.opts.Unsafe.apply(s)
 		g, isolation, err := j.try(ctx, s)
 		if ctx.Err() != nil {
 			return ctx.Err() // in the error's place: no other level is to be tried
@@ -162,7 +170,7 @@ func (j *Jail) judge(s spec, f *findings) error {
 	if len(f.Descriptors) > 0 {
 		reached = append(reached, fmt.Sprintf("descriptors %v of the zygote", f.Descriptors))
 	}
-	for _, name := range j.enabled(s.namespaces) {
+	for _, name := range s.namespaces {
 		kernel := name
 		if name == "mount" {
 			kernel = "mnt"
@@ -172,7 +180,7 @@ func (j *Jail) judge(s spec, f *findings) error {
 			reached = append(reached, "the server's "+name+" namespace")
 		}
 	}
-	if slices.Contains(j.enabled(s.namespaces), "pid") && f.Processes > 0 && slices.Contains(j.enabled(s.layers()), "seccomp") {
+	if slices.Contains(s.namespaces, "pid") && f.Processes > 0 && slices.Contains(j.enabled(s.layers()), "seccomp") {
 		reached = append(reached, fmt.Sprintf("%d other processes", f.Processes))
 	}
 	if len(reached) == 0 {
@@ -185,7 +193,7 @@ func (j *Jail) judge(s spec, f *findings) error {
 // excused are the attempts that a layer which a test has turned off would
 // have refused, and those that the level says it leaves open.
 func (j *Jail) excused(s spec, attempt string) bool {
-	if len(j.opts.Disable) > 0 {
+	if len(j.opts.Unsafe.Without) > 0 {
 		return true
 	}
 	if s.level == SeccompOnly {
@@ -197,7 +205,13 @@ func (j *Jail) excused(s spec, attempt string) bool {
 // describe lists the layers, each with its state.
 func (j *Jail) describe(s spec, f *findings) pyexec.Isolation {
 	iso := pyexec.Isolation{Level: string(s.level)}
+	if len(j.opts.Unsafe.Without) > 0 {
+		iso.Level = UnsafeLevel
+	}
 	add := func(name string, active bool, detail string) {
+		if j.opts.Unsafe.off(name) {
+			active, detail = false, errTakenAway.Error()
+		}
 		iso.Layers = append(iso.Layers, pyexec.Layer{Name: name, Active: active, Detail: detail})
 	}
 	if j.opts.NSJail == "" {
@@ -207,7 +221,7 @@ func (j *Jail) describe(s spec, f *findings) pyexec.Isolation {
 	} else {
 		add("nsjail", true, "limits and seccomp only ("+s.nsjail+"): the platform allows it no namespaces")
 	}
-	namespaces := j.enabled(s.namespaces)
+	namespaces := s.namespaces
 	for _, name := range all {
 		active := slices.Contains(namespaces, name)
 		detail := ""
@@ -217,11 +231,12 @@ func (j *Jail) describe(s spec, f *findings) pyexec.Isolation {
 		add(name+"_namespace", active, detail)
 	}
 	own := slices.Contains(namespaces, "mount")
-	add("private_tmp", own, choose(own, "a tmpfs of its own, bounded in size and files", "a directory of its own, bounded by file size only: "+remedyNamespaces))
+	hosts := choose(s.landlock, "the host's, closed by Landlock", "the host's, open to whatever the uid may read")
+	add("private_tmp", own, choose(own, "a tmpfs of its own, bounded in size and files", "a directory of its own, emptied after each run; each file is bounded, their number and their sum are not: "+remedyNamespaces))
 	add("private_proc", s.proc != "none", map[string]string{
-		"fresh": "only the run's own processes", "empty": "none at all: an ancestor's /proc is masked", "none": "the host's, closed by Landlock",
+		"fresh": "only the run's own processes", "empty": "none at all: an ancestor's /proc is masked", "none": hosts,
 	}[s.proc])
-	add("read_only_view", own, choose(own, "only what Python needs", "the host's file system, closed by Landlock"))
+	add("read_only_view", own, choose(own, "only what Python needs", hosts))
 	layers := j.enabled(s.layers())
 	add("capabilities", slices.Contains(layers, "capabilities"), "none, and none to be had")
 	add("no_new_privs", slices.Contains(layers, "no_new_privs"), "")

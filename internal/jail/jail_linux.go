@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"sync"
 	"time"
 
@@ -28,7 +27,7 @@ type Options struct {
 	Policy  string // level of the check before the run
 	Limits  pyexec.Limits
 	Require Requirement
-	Disable []string // layers to leave out: tests of the other layers only
+	Unsafe  Unsafe // what tests take away
 
 	SpawnTimeout  time.Duration // for a slot or a child to become ready
 	ImportTimeout time.Duration // for a zygote's imports
@@ -123,8 +122,8 @@ func (j *Jail) prepare() error {
 			return fmt.Errorf("scratch directory: %w", err)
 		}
 	}
-	if slices.Contains(j.opts.Disable, "cgroup") {
-		j.noGroup = errors.New("turned off for a test")
+	if j.opts.Unsafe.off("cgroup") {
+		j.noGroup = errTakenAway
 		return nil
 	}
 	j.cgroups, j.noGroup = cgroup.Open(cgroup.Options{})
@@ -270,7 +269,8 @@ func (j *Jail) Tried() []Reason {
 }
 
 func (j *Jail) setting(noGroup bool) wire.Setting {
-	return wire.Setting{Policy: j.opts.Policy, AddressSpace: noGroup, Limits: j.opts.Limits}
+	addressSpace := noGroup && !j.opts.Unsafe.off("memory_watcher")
+	return wire.Setting{Policy: j.opts.Policy, AddressSpace: addressSpace, Limits: j.opts.Limits}
 }
 
 // cpuLimit is the backstop for a run whose clock was not obeyed.

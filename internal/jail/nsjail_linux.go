@@ -31,6 +31,14 @@ func (j *Jail) nsjailArgs(s spec, view *View, config string) []string {
 	for _, l := range view.Symlinks {
 		args = append(args, "-s", l.Target+":"+l.Path)
 	}
+	for _, name := range all {
+		if !slices.Contains(s.namespaces, name) { // taken away by a test
+			args = append(args, "--disable_clone_new"+name)
+		}
+	}
+	if j.opts.Unsafe.off("no_new_privs") {
+		args = append(args, "--disable_no_new_privs")
+	}
 	return append(args, "--")
 }
 
@@ -51,7 +59,7 @@ func (s spec) layers() []string {
 func (j *Jail) enabled(names []string) []string {
 	out := []string{}
 	for _, name := range names {
-		if !slices.Contains(j.opts.Disable, name) {
+		if !j.opts.Unsafe.off(name) {
 			out = append(out, name)
 		}
 	}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import tempfile
 
 from . import confine, execute, scratch, warm, wire
 from . import syscalls as sc
@@ -38,13 +39,15 @@ def _confine(pipes: list[int], config: confine.Config) -> None:
         workdir = scratch.make(config)
         writable = [workdir]
         os.environ["TMPDIR"] = os.environ["HOME"] = workdir
+        tempfile.tempdir = None  # what a library of the zygote may have asked for
     with confine.step("working directory"):
         os.chdir(workdir)
     # Not in the slot: descriptors in flight between sockets are counted for
     # the host's uid, against the sender's limit, so a low one in a slot would
     # let one run keep all slots from passing descriptors.
-    confine.set_rlimits({"NOFILE": config["open_files"]})
-    resource.setrlimit(resource.RLIMIT_CPU, (config["cpu_seconds"], config["cpu_seconds"] + 1))
+    if config["rlimits"]:  # a test may have taken them away
+        confine.set_rlimits({"NOFILE": config["open_files"]})
+        resource.setrlimit(resource.RLIMIT_CPU, (config["cpu_seconds"], config["cpu_seconds"] + 1))
     if "landlock" in layers:
         confine.landlock(config["landlock_abi"], config["readable"], writable, config["device_files"])
     if "capabilities" in layers and config["namespaces"]:

@@ -229,10 +229,8 @@ def mount_writable(config: Config) -> None:
     with step("mount namespace of the run"):
         sc.unshare(sc.CLONE_NEWNS)
     with step("tmpfs"):
-        sc.mount(
-            "none", "/tmp", "tmpfs", _QUIET,
-            f"size={config['disk_bytes']},nr_inodes={config['disk_files'] + 4},mode=0755",
-        )
+        inodes = config["disk_files"] and config["disk_files"] + 4  # 0 is no limit
+        sc.mount("none", "/tmp", "tmpfs", _QUIET, f"size={config['disk_bytes']},nr_inodes={inodes},mode=0755")
         for name, mode, target in (("w", 0o755, config["workdir"]), ("s", 0o1777, "/dev/shm"), ("t", 0o1777, "/tmp")):
             os.mkdir("/tmp/" + name)
             os.chmod("/tmp/" + name, mode)

@@ -37,24 +37,11 @@ def start(sock_fd: int, config: confine.Config) -> None:
     try:
         sock = _keep_only(sock_fd)
         try:
-            if config["namespaces"]:
-                confine.enter_namespaces(config)
-            if "pid" in config["namespaces"] and os.fork() > 0:
-                os._exit(0)  # the slot is pid 1 of the new namespace
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            config["landlock_abi"] = sc.landlock_abi()
-            confine.prepare_slot(config)
-            if "seccomp" in config["layers"]:
-                with confine.step("seccomp of the slot"):
-                    sc.seccomp(bytes.fromhex(config["seccomp_slot"]))
+            _confine(config)
+            _serve(sock, config)
         except confine.StepFailed as failed:
             _send(sock, {"op": "failed", "step": failed.step, "errno": failed.errno, "detail": failed.detail})
             return
-        except OSError as failed:
-            _send(sock, {"op": "failed", "step": "fork", "errno": str(failed.errno), "detail": str(failed)})
-            return
-        try:
-            _serve(sock, config)
         except Exception as bug:
             # EPIPE here: the server has closed the socket, and nobody listens.
             _send(sock, {"op": "failed", "step": "bug", "errno": "", "detail": f"{type(bug).__name__}: {bug}"[:1000]})
@@ -62,6 +49,21 @@ def start(sock_fd: int, config: confine.Config) -> None:
         status = 0
     finally:
         os._exit(status)
+
+
+def _confine(config: confine.Config) -> None:
+    if config["namespaces"]:
+        confine.enter_namespaces(config)
+    if "pid" in config["namespaces"]:
+        with confine.step("fork"):
+            if os.fork() > 0:
+                os._exit(0)  # the slot is pid 1 of the new namespace
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    config["landlock_abi"] = sc.landlock_abi()
+    confine.prepare_slot(config)
+    if "seccomp" in config["layers"]:
+        with confine.step("seccomp of the slot"):
+            sc.seccomp(bytes.fromhex(config["seccomp_slot"]))
 
 
 def _keep_only(sock_fd: int) -> socket.socket:
@@ -82,7 +84,7 @@ def _send(sock: socket.socket, message: dict[str, Any], fds: tuple[int, ...] = (
 
 def _serve(sock: socket.socket, config: confine.Config) -> None:
     if not _emptied(config):
-        return  # what an earlier slot of this name left cannot be removed
+        raise RuntimeError("what an earlier slot of this name left cannot be removed")
     pidfd = _pidfd(os.getpid())
     _send(sock, {"op": "hello"}, (pidfd,) if pidfd >= 0 else ())
     if pidfd >= 0:

@@ -117,7 +117,8 @@ func (s *settings) runPolicy(ctx context.Context) (bool, error) {
 		return s.runDirs(ctx, s.url)
 	}
 	server, err := e2etest.Launch(ctx, e2etest.Config{
-		Args: append([]string{"--policy=" + s.options.Policy}, s.args...),
+		// A pool of one size, so that what is left over shows.
+		Args: append([]string{"--policy=" + s.options.Policy, "--ready=4"}, s.args...),
 		Env:  []string{"CORPUS_CANARY_SECRET=" + s.options.Canaries.Secret},
 	})
 	if err != nil {
