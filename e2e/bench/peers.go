@@ -253,11 +253,23 @@ func startGoJudge(ctx context.Context, b *bench, version string) (target, error)
 	}
 }
 
-// removeGroups removes a group with all below it; go-judge leaves its own.
+// removeGroups removes a group with all below it, as soon as what was in it
+// has ended; go-judge leaves its own.
 func removeGroups(dir string) {
+	for range 100 {
+		removeTree(dir)
+		if _, err := os.Stat(dir); err != nil {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	fmt.Fprintln(os.Stderr, "bench: not removed:", dir)
+}
+
+func removeTree(dir string) {
 	inner, _ := filepath.Glob(filepath.Join(dir, "*/"))
 	for _, d := range inner {
-		removeGroups(d)
+		removeTree(d)
 	}
 	_ = os.Remove(dir)
 }

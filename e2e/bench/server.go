@@ -212,17 +212,9 @@ func (s *server) tryGroup(dir, file string, read func(string) (time.Duration, er
 
 // dropGroup removes the group with the groups that the server left in it.
 func (s *server) dropGroup() {
-	for range 100 {
-		if s.group == "" {
-			return
-		}
+	if s.group != "" {
 		removeGroups(s.group)
-		if _, err := os.Stat(s.group); errors.Is(err, os.ErrNotExist) {
-			return
-		}
-		time.Sleep(20 * time.Millisecond)
 	}
-	fmt.Fprintln(os.Stderr, "bench: not removed:", s.group)
 }
 
 func readNanoseconds(path string) (time.Duration, error) {
