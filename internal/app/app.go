@@ -62,7 +62,7 @@ func New(ctx context.Context, c config.Config, version string, log *slog.Logger)
 	a.runs, a.endRuns = context.WithCancelCause(context.WithoutCancel(ctx))
 	a.jail, err = jail.Start(ctx, jail.Options{
 		Python: c.Python, NSJail: c.Nsjail, UID: c.SandboxUID,
-		Policy: c.Policy, Limits: c.Limits(), Require: want, Unsafe: unsafe,
+		Policy: c.Policy, Preload: c.Preload, Limits: c.Limits(), Require: want, Unsafe: unsafe,
 		SpawnTimeout: spawnTimeout, ImportTimeout: importTimeout,
 		MaxRuns: int64(c.ZygoteMaxRuns), MaxAge: c.ZygoteMaxAge, Log: log,
 	})
@@ -71,7 +71,7 @@ func New(ctx context.Context, c config.Config, version string, log *slog.Logger)
 		return nil, err
 	}
 	a.pool = pool.New(pool.Options{
-		Open: a.open, Kind: pool.KindOf, Ready: ready(c), Spare: c.Concurrency, Log: log,
+		Open: a.open, Kind: pool.KindOf(c.Preload), Ready: ready(c), Spare: c.Concurrency, Log: log,
 	})
 	a.admission = admission.New(admission.Options{
 		Concurrency: c.Concurrency, Memory: memoryBudget(c), Queue: c.Queue, MaxWait: c.MaxWait,

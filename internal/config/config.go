@@ -28,7 +28,8 @@ type Config struct {
 	Python           string   // absolute path
 	Nsjail           string   // absolute path; "" for none, because of "none" or as none was found
 	SandboxUID       int
-	Ready            int // ready children per zygote; 0 leaves it to the pool
+	Ready            int      // ready children per zygote; 0 leaves it to the pool
+	Preload          []string // modules
 	ZygoteMaxRuns    int
 	ZygoteMaxAge     time.Duration
 	LogFormat        string // json or text; auto is json unless stderr is a terminal
@@ -67,6 +68,7 @@ var settings = []setting{
 	{"nsjail", "", "FILE", "nsjail, or none; default: .pyexec/bin beside bin, else in PATH", text(func(c *Config) *string { return &c.Nsjail }, nil)},
 	{"sandbox-uid", "64646", "UID", "user and group of runs when the server is root", number(func(c *Config) *int { return &c.SandboxUID }, 1, 1<<31-2)},
 	{"ready", "0", "N", "children kept ready per zygote; 0 chooses", number(func(c *Config) *int { return &c.Ready }, 0, 1000)},
+	{"preload", "", "MODULES", "more modules to import ahead of runs, beside numpy, pandas and requests", list(func(c *Config) *[]string { return &c.Preload })},
 	{"zygote-max-runs", "10000", "N", "runs after which a zygote is replaced", number(func(c *Config) *int { return &c.ZygoteMaxRuns }, 1, 1<<30)},
 	{"zygote-max-age", "1h", "DURATION", "age at which a zygote is replaced", duration(func(c *Config) *time.Duration { return &c.ZygoteMaxAge }, time.Second, 1000*time.Hour)},
 	{"log-format", "auto", "FORMAT", "auto, json or text; auto is text on a terminal", oneOf(func(c *Config) *string { return &c.LogFormat }, "auto", "json", "text")},

@@ -57,6 +57,7 @@ func (c Config) attrs() []slog.Attr {
 		slog.String("nsjail", nsjail),
 		slog.Int("sandbox-uid", c.SandboxUID),
 		slog.Int("ready", c.Ready),
+		slog.String("preload", strings.Join(c.Preload, ",")),
 		slog.Int("zygote-max-runs", c.ZygoteMaxRuns),
 		slog.Duration("zygote-max-age", c.ZygoteMaxAge),
 		slog.String("log-format", c.LogFormat),

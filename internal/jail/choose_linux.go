@@ -121,7 +121,7 @@ func (j *Jail) try(ctx context.Context, s spec) (*generation, pyexec.Isolation, 
 func (j *Jail) attack(ctx context.Context, g *generation) (*findings, error) {
 	ctx, cancel := context.WithTimeout(ctx, attackTime)
 	defer cancel()
-	s, err := g.base().slot(ctx, g)
+	s, err := g.root().slot(ctx, g)
 	if err != nil {
 		return nil, err
 	}

@@ -65,7 +65,7 @@ func (j *Jail) newGeneration(ctx context.Context, s spec) (*generation, error) {
 		c.close()
 		return nil, err
 	}
-	z := &zygote{name: string(Base), conn: c, gone: make(chan struct{})}
+	z := &zygote{name: string(Bare), conn: c, gone: make(chan struct{})}
 	defer context.AfterFunc(ctx, c.close)() // nobody waits for its imports any more
 	if err = z.order(config); err == nil {
 		err = z.awaitReady(j, j.opts.ImportTimeout)
@@ -76,7 +76,7 @@ func (j *Jail) newGeneration(ctx context.Context, s spec) (*generation, error) {
 		<-g.exited
 		return nil, fmt.Errorf("%w%s", err, g.logs.said())
 	}
-	g.zygotes[Base] = z
+	g.zygotes[Bare] = z
 	g.watch(z)
 	j.wg.Go(func() {
 		select {
@@ -210,7 +210,7 @@ func (g *generation) watch(z *zygote) {
 	})
 }
 
-func (g *generation) base() *zygote { return g.ready(Base) }
+func (g *generation) root() *zygote { return g.ready(Bare) }
 
 func (g *generation) ready(kind Kind) *zygote {
 	g.mu.Lock()
@@ -218,20 +218,18 @@ func (g *generation) ready(kind Kind) *zygote {
 	return g.zygotes[kind]
 }
 
-func (g *generation) failed(kind Kind) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.errs[kind] != nil
-}
-
 // growAll forks the rest of the tree, one from the other; a second call waits
 // for the first.
 func (g *generation) growAll() { g.growOnce.Do(g.growEach) }
 
 func (g *generation) growEach() {
-	parent := g.base()
+	parent := g.root()
 	for _, kind := range Kinds[1:] {
-		z, err := parent.grow(g.jail, string(kind), imports[kind], g.jail.opts.ImportTimeout)
+		modules := imports[kind]
+		if kind == Pandas {
+			modules = slices.Concat(modules, g.jail.opts.Preload)
+		}
+		z, err := parent.grow(g.jail, string(kind), modules, g.jail.opts.ImportTimeout)
 		g.mu.Lock()
 		switch {
 		case err != nil:
@@ -260,8 +258,11 @@ func (g *generation) await(ctx context.Context, kind Kind) (*zygote, error) {
 		z, err, grown := g.zygotes[kind], g.errs[kind], g.grown
 		g.mu.Unlock()
 		switch {
-		case err != nil:
-			return g.base(), nil
+		case err != nil && kind != Bare:
+			kind = Kinds[slices.Index(Kinds, kind)-1]
+			continue
+		case z == nil && kind == Base:
+			return g.root(), nil // served by the root until it has grown
 		case z != nil:
 			select {
 			case <-z.gone:
@@ -272,7 +273,7 @@ func (g *generation) await(ctx context.Context, kind Kind) (*zygote, error) {
 		}
 		select {
 		case <-grown:
-		case <-g.base().gone:
+		case <-g.root().gone:
 			return nil, ErrZygoteGone
 		case <-ctx.Done():
 			return nil, fmt.Errorf("zygote %s: %w", kind, ctx.Err())

@@ -63,12 +63,17 @@ type outcome struct {
 // do is the life of a run: hand over, read until the outcome, the deadline or
 // the client's leaving, end the child, collect what it printed.
 func (r *run) do(ctx context.Context, frame []byte) (pyexec.Result, error) {
-	r.handed = make(chan error, 1)
-	go func() { r.handed <- r.handOver(frame) }()
+	go r.handOver(frame)
 	stdout := collect(r.pipes.stdout, r.limits.Stdout)
 	stderr := collect(r.pipes.stderr, r.limits.Stderr)
 	told := make(chan outcome, 1)
 	go func() {
+		defer close(r.read)
+		if err := wire.ReadBegun(r.pipes.result); err != nil {
+			told <- outcome{err: err}
+			return
+		}
+		r.begun.Store(true)
 		out, err := wire.ReadOutcome(r.pipes.result, r.limits)
 		told <- outcome{out, err}
 	}()
@@ -111,13 +116,12 @@ func (r *run) do(ctx context.Context, frame []byte) (pyexec.Result, error) {
 
 // handOver writes the request and then the script's stdin, which a script may
 // leave unread for as long as it runs.
-func (r *run) handOver(frame []byte) error {
+func (r *run) handOver(frame []byte) {
 	defer r.pipes.request.Close()
 	if _, err := r.pipes.request.Write(frame); err != nil {
-		return fmt.Errorf("%w: %w", pyexec.ErrNotStarted, err)
+		return // the child is dead, which its other pipes tell
 	}
-	_, err := io.WriteString(r.pipes.request, r.req.Stdin)
-	return err
+	_, _ = io.WriteString(r.pipes.request, r.req.Stdin)
 }
 
 // ended turns the end of the result pipe into an answer. Without a usable
@@ -245,13 +249,13 @@ func (r *run) slotGone() (pyexec.Result, error) {
 	}
 }
 
-// unread is ErrNotStarted when the child, now dead, cannot have read the
-// script: the request could not even be written.
+// unread is ErrNotStarted when the child, now dead, had not read the script:
+// its word that it had would be in the pipe still.
 func (r *run) unread() error {
 	select {
-	case err := <-r.handed:
-		if errors.Is(err, pyexec.ErrNotStarted) {
-			return err
+	case <-r.read:
+		if !r.begun.Load() {
+			return pyexec.ErrNotStarted
 		}
 	case <-time.After(time.Second):
 	}

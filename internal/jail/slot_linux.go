@@ -19,6 +19,8 @@ import (
 type Slot struct {
 	jail       *Jail
 	generation *generation
+	zygote     Kind   // that it was forked from
+	wanted     Kind   // that was asked for
 	release    func() // gives the slot's number and its hold on the generation back
 	closeOnce  sync.Once
 	conn       *conn
@@ -194,8 +196,12 @@ func (s *Slot) Settle(ctx context.Context) error {
 	}
 }
 
-// Stale says that the slot's zygote has been replaced: it is not to be used again.
-func (s *Slot) Stale() bool { return s.generation.isRetired() }
+// Stale says that the slot's zygote has been replaced, or that the one that was
+// asked for is there by now: the slot is not to be used again.
+func (s *Slot) Stale() bool {
+	return s.generation.isRetired() ||
+		s.zygote == Bare && s.wanted == Base && s.generation.ready(Base) != nil
+}
 
 // Gone is closed when the slot is no more.
 func (s *Slot) Gone() <-chan struct{} { return s.gone }

@@ -67,8 +67,8 @@ func (z *zygote) grow(j *Jail, name string, modules []string, timeout time.Durat
 		c.close()
 		return nil, err
 	}
-	for name, version := range z.packages {
-		child.packages[name] = version
+	if name == string(Base) {
+		child.packages = nil // the standard library: its version is Python's
 	}
 	return child, nil
 }
@@ -99,7 +99,7 @@ func (z *zygote) slot(ctx context.Context, g *generation) (*Slot, error) {
 		release()
 		return nil, err
 	}
-	s := &Slot{jail: j, generation: g, conn: c, exits: make(chan exit, 1), gone: make(chan struct{}), release: release}
+	s := &Slot{jail: j, generation: g, zygote: Kind(z.name), conn: c, exits: make(chan exit, 1), gone: make(chan struct{}), release: release}
 	err = z.order(map[string]any{"op": "slot", "id": id}, peer)
 	peer.Close()
 	if err != nil {
