@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strings"
 	"unicode/utf8"
 
@@ -283,7 +284,8 @@ func decodeFiles(payload []byte, l pyexec.Limits) ([]pyexec.File, error) {
 	var total pyexec.Bytes
 	for _, f := range list {
 		total += pyexec.Bytes(len(f.Content))
-		if total > l.OutputBytes || len(f.Path) > 4096 {
+		// Who writes the files of an answer to disk must not be led elsewhere.
+		if total > l.OutputBytes || len(f.Path) > 4096 || !fs.ValidPath(f.Path) || !strings.HasPrefix(f.Path, "output/") {
 			return nil, ErrUnusable
 		}
 		files = append(files, pyexec.File(f))
