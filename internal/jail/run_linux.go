@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -41,18 +42,19 @@ func (s *Slot) Run(ctx context.Context, req pyexec.Request) (pyexec.Result, erro
 			return pyexec.Result{}, fmt.Errorf("%w: %w", pyexec.ErrNotStarted, err)
 		}
 	}
-	r := &run{slot: s, pipes: p, req: req, limits: set.Limits, began: time.Now()}
+	r := &run{slot: s, pipes: p, req: req, limits: set.Limits, began: time.Now(), read: make(chan struct{})}
 	return r.do(ctx, frame)
 }
 
 // run is one script in one child.
 type run struct {
-	slot   *Slot
-	pipes  *pipes
-	req    pyexec.Request
-	limits pyexec.Limits
-	began  time.Time
-	handed chan error // what became of handing the request over
+	slot    *Slot
+	pipes   *pipes
+	req     pyexec.Request
+	limits  pyexec.Limits
+	began   time.Time
+	read    chan struct{} // closed when the result pipe has been read to its end
+	started atomic.Bool   // the child has said that it has the script
 }
 
 type outcome struct {
@@ -73,7 +75,7 @@ func (r *run) do(ctx context.Context, frame []byte) (pyexec.Result, error) {
 			told <- outcome{err: err}
 			return
 		}
-		r.begun.Store(true)
+		r.started.Store(true)
 		out, err := wire.ReadOutcome(r.pipes.result, r.limits)
 		told <- outcome{out, err}
 	}()
@@ -254,7 +256,7 @@ func (r *run) slotGone() (pyexec.Result, error) {
 func (r *run) unread() error {
 	select {
 	case <-r.read:
-		if !r.begun.Load() {
+		if !r.started.Load() {
 			return pyexec.ErrNotStarted
 		}
 	case <-time.After(time.Second):

@@ -75,4 +75,5 @@ def _serve() -> None:
     wire.write_ready(RESULT_FD)
     request = wire.read_request(REQUEST_FD)
     if request is not None:
+        wire.write_begun(RESULT_FD)
         execute.run(request, RESULT_FD, flush=sc.flush_c_stdio)

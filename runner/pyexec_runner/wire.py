@@ -8,6 +8,7 @@ import struct
 
 READY = b"Y"
 FAILED = b"X"
+BEGUN = b"B"
 RESULT = b"R"
 ERROR = b"E"
 FILES = b"F"
@@ -40,6 +41,11 @@ def _read_exactly(fd: int, size: int) -> bytes | None:
 def write_ready(fd: int) -> None:
     """Said once, after the last restriction and before a byte of the request."""
     os.write(fd, READY)
+
+
+def write_begun(fd: int) -> None:
+    """Said once, with the whole request read and before any user code: from here on nobody runs it again."""
+    os.write(fd, BEGUN)
 
 
 def write_failed(fd: int, step: str, errno: str, detail: str) -> None:
