@@ -115,8 +115,8 @@ func (s *Server) temporaryFiles() []string {
 		entries, _ := os.ReadDir(dir)
 		for _, e := range entries {
 			name := e.Name()
-			if strings.HasPrefix(name, "pyexec-e2e-") {
-				continue // the binary under test
+			if others(name, s.Pid) {
+				continue
 			}
 			if strings.Contains(name, "pyexec") || strings.Contains(name, "nsjail") {
 				found = append(found, s.below(filepath.Join(dir, name))...)
@@ -129,9 +129,6 @@ func (s *Server) temporaryFiles() []string {
 
 func (s *Server) below(root string) []string {
 	found := []string{root}
-	if strings.Contains(filepath.Base(root), "-") && hasOtherPid(root, s.Pid) {
-		return nil
-	}
 	_ = filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
 		if err != nil {
 			return fs.SkipDir
@@ -142,16 +139,11 @@ func (s *Server) below(root string) []string {
 	return found
 }
 
-// hasOtherPid says whether the name of a folder ends in the pid of another
-// live process: it is another server's.
-func hasOtherPid(path string, own int) bool {
-	name := filepath.Base(path)
+// others says whether a name ends in a number that is not the server's pid:
+// it is another server's, or a folder of a test.
+func others(name string, own int) bool {
 	pid, err := strconv.Atoi(name[strings.LastIndexByte(name, '-')+1:])
-	if err != nil || pid == own {
-		return false
-	}
-	_, err = os.Stat(fmt.Sprintf("/proc/%d", pid))
-	return err == nil
+	return err == nil && pid != own
 }
 
 // Settle is a snapshot of the server at rest: two in a row are the same. The
@@ -216,11 +208,33 @@ func (s *Server) AssertClean(t testing.TB, before Snapshot) {
 	}
 }
 
+// slots are the pid namespaces below the server, the jail's own not counted.
+func (s Snapshot) slots() int {
+	namespaces := map[string]bool{}
+	for _, p := range s.Processes {
+		if p.PidNS != "" {
+			namespaces[p.PidNS] = true
+		}
+	}
+	return max(len(namespaces)-1, 0)
+}
+
+// perSlot are the counts that grow with the number of slots. That number is
+// the pool's to choose, so what a slot has is no leftover.
+var perSlot = []string{"processes", "descriptors", "cgroups", "namespaces"}
+
 func difference(before, now Snapshot, slack int) []string {
 	was := before.counts()
 	var more []string
+	slots, added := before.slots(), now.slots()-before.slots()
+	if added > slots/2+4 {
+		more = append(more, fmt.Sprintf("%d slots, before %d", now.slots(), slots))
+	}
 	for what, n := range now.counts() {
 		allowed := was[what]
+		if slack > 0 && slots > 0 && added > 0 && slices.Contains(perSlot, what) {
+			allowed += (was[what] + slots - 1) / slots * added
+		}
 		if what == "descriptors" {
 			allowed += slack
 		}
