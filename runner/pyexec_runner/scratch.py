@@ -7,10 +7,9 @@ there.  A single-use process that may touch nothing else empties it.
 from __future__ import annotations
 
 import os
-import shutil
+import stat
 
 from . import confine
-from . import syscalls as sc
 
 
 def make(config: confine.Config) -> str:
@@ -24,6 +23,9 @@ def make(config: confine.Config) -> str:
 def empty(path: str, config: confine.Config) -> bool:
     """Removes all that stands below path; says whether nothing is left."""
     try:
+        if not stat.S_ISDIR(os.lstat(path).st_mode):
+            return False
+        os.chmod(path, 0o700)  # a run may have taken its own rights away
         if not os.listdir(path):
             return True
     except FileNotFoundError:
@@ -39,22 +41,30 @@ def empty(path: str, config: confine.Config) -> bool:
 
 
 def _remove_below(path: str, config: confine.Config) -> None:
+    """Goes down into one folder after the other, by name alone: a tree may be
+    deeper than a path can be long, or calls can be nested."""
     if "landlock" in config["layers"]:
         confine.landlock(config["landlock_abi"], [], [path], [])
-    for entry in os.scandir(path):
-        if entry.is_dir(follow_symlinks=False):
-            # A run may have taken its own rights away.
-            os.chmod(entry.path, 0o700, follow_symlinks=True)
-            shutil.rmtree(entry.path, onerror=_open_and_retry)
+    os.chdir(path)
+    above: list[str] = []
+    while True:
+        folder = _remove_files()
+        if folder is not None:
+            os.chmod(folder, 0o700)
+            os.chdir(folder)
+            above.append(folder)
+        elif above:
+            os.chdir("..")
+            os.rmdir(above.pop())
         else:
-            os.unlink(entry.path)
+            return
 
 
-def _open_and_retry(function: object, path: str, _: object) -> None:
-    parent = os.path.dirname(path)
-    os.chmod(parent, 0o700)
-    if os.path.isdir(path) and not os.path.islink(path):
-        os.chmod(path, 0o700)
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        os.unlink(path)
+def _remove_files() -> str | None:
+    """Removes files of the current folder up to the first folder in it, and names that."""
+    with os.scandir() as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                return entry.name
+            os.unlink(entry.name)
+    return None

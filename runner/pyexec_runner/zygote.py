@@ -70,11 +70,13 @@ def _fork(sock: socket.socket, fd: int, order: dict[str, Any], config: confine.C
     try:
         pid = os.fork()
     except OSError as failed:
-        end = socket.socket(fileno=os.dup(fd))
-        end.send(json.dumps(
-            {"op": "failed", "step": "fork", "errno": str(failed.errno), "detail": str(failed)}
-        ).encode())
-        end.close()
+        try:
+            with socket.socket(fileno=os.dup(fd)) as end:
+                end.send(json.dumps(
+                    {"op": "failed", "step": "fork", "errno": str(failed.errno), "detail": str(failed)}
+                ).encode())
+        except OSError:
+            pass  # the server no longer waits for it, or no descriptor is left; the end of the socket tells it, too
         return
     if pid:
         return
