@@ -290,7 +290,7 @@ func TestMemoryBudget(t *testing.T) {
 		a := admission.New(admission.Options{Concurrency: 8, Memory: 100, Queue: 8}, next)
 		var all sync.WaitGroup
 		for _, r := range []pyexec.Request{
-			{ID: "first", Memory: 60}, {ID: "large", Memory: 80}, {ID: "small", Memory: 10}, {ID: "huge", Memory: 500},
+			{ID: "first", Memory: 60}, {ID: "large", Memory: 80}, {ID: "small", Memory: 30}, {ID: "huge", Memory: 500},
 		} {
 			all.Go(func() {
 				if _, err := a.Execute(t.Context(), r); err != nil {

@@ -1,30 +1,77 @@
 package pool
 
 import (
-	"regexp"
+	"slices"
 	"strings"
 )
 
 // KindOf returns the choice of a zygote by a script's text: the one with the
 // fewest imports that has all that the script seems to import, "base", "numpy"
-// or "pandas". More names modules that the last one has, too. The choice need
-// not understand Python: a wrong guess only costs time.
+// or "pandas". More names modules that the last one has, too.
+//
+// It need not understand Python, since a wrong guess only costs time. But it
+// runs outside the sandbox on text that is hostile, so its time grows with the
+// text's length alone; a regular expression took seconds for some scripts.
 func KindOf(more []string) func(script string) string {
-	names := []string{"numpy", "pandas", "requests"}
-	for _, name := range more {
-		names = append(names, regexp.QuoteMeta(strings.SplitN(name, ".", 2)[0]))
+	heavy := []string{"pandas", "requests"}
+	for _, module := range more {
+		top, _, _ := strings.Cut(module, ".")
+		heavy = append(heavy, top)
 	}
-	known := `\b(` + strings.Join(names, "|") + `)\b`
-	// An import at the start of a line, or after a colon or semicolon.
-	imports := regexp.MustCompile(`(?m)(?:^|[;:])[ \t]*(?:import|from)[ \t]+[^\n#;]*?` + known)
 	return func(script string) string {
 		kind := "base"
-		for _, m := range imports.FindAllStringSubmatch(script, -1) {
-			if m[1] != "numpy" {
+		for line := range strings.Lines(script) {
+			line, _, _ = strings.Cut(line, "#")
+			names := imported(line)
+			if names == "" {
+				continue
+			}
+			if slices.ContainsFunc(heavy, func(module string) bool { return hasWord(names, module) }) {
 				return "pandas"
 			}
-			kind = m[1]
+			if hasWord(names, "numpy") {
+				kind = "numpy"
+			}
 		}
 		return kind
 	}
+}
+
+// imported is what follows the first import or from that begins a statement.
+func imported(line string) string {
+	for rest := line; ; {
+		i, keyword := strings.Index(rest, "import"), "import"
+		if j := strings.Index(rest, "from"); i < 0 || j >= 0 && j < i {
+			i, keyword = j, "from"
+		}
+		if i < 0 {
+			return ""
+		}
+		before := strings.TrimRight(rest[:i], " \t")
+		begins := before == "" && len(rest) == len(line) || strings.HasSuffix(before, ";") || strings.HasSuffix(before, ":")
+		rest = rest[i+len(keyword):]
+		if begins && (strings.HasPrefix(rest, " ") || strings.HasPrefix(rest, "\t")) {
+			return rest
+		}
+	}
+}
+
+func hasWord(text, word string) bool {
+	for {
+		before, after, found := strings.Cut(text, word)
+		if !found {
+			return false
+		}
+		if !endsInWord(before) && !beginsInWord(after) {
+			return true
+		}
+		text = after
+	}
+}
+
+func endsInWord(s string) bool   { return s != "" && partOfWord(s[len(s)-1]) }
+func beginsInWord(s string) bool { return s != "" && partOfWord(s[0]) }
+
+func partOfWord(b byte) bool {
+	return b == '_' || b >= '0' && b <= '9' || b|0x20 >= 'a' && b|0x20 <= 'z' || b >= 0x80
 }
