@@ -278,7 +278,7 @@ def exception(exc: BaseException, limits: dict[str, int]) -> Failure:
         "traceback": traceback_text(exc, frames, limits),
         "hint": _guarded_hint(exc, frames),
     }
-    if kind_of(cls, MemoryError):
+    if kind_of(cls, MemoryError) or kind_of(cls, OSError) and _errno(exc) == errno.ENOMEM:  # mmap says it so
         failure["type"] = MEMORY_LIMIT
     elif kind_of(cls, OSError) and _errno(exc) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         failure["type"] = DISK_LIMIT

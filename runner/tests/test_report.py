@@ -91,6 +91,7 @@ class ExceptionTest(unittest.TestCase):
 
     def test_limits(self) -> None:
         self.assertEqual(failure("raise MemoryError")["type"], "memory_limit")
+        self.assertEqual(failure(f"raise OSError({errno.ENOMEM}, 'mmap')")["type"], "memory_limit")
         for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             self.assertEqual(failure(f"raise OSError({number}, 'x')")["type"], "disk_limit")
         self.assertEqual(failure("raise OSError(2, 'x')")["type"], "exception")
