@@ -21,7 +21,9 @@ import (
 const (
 	settlePatience = 10 * time.Second
 	cleanPatience  = 2 * time.Second
-	fdSlack        = 2 // idle HTTP connections come and go
+	fdSlack        = 6 // idle HTTP connections come and go
+
+	zygoteProcesses = 4 // nsjail and the tree of zygotes
 )
 
 // Snapshot is what a server holds of the machine at one moment.
@@ -208,35 +210,61 @@ func (s *Server) AssertClean(t testing.TB, before Snapshot) {
 	}
 }
 
-// slots are the pid namespaces below the server, the jail's own not counted.
-func (s Snapshot) slots() int {
-	namespaces := map[string]bool{}
+// slots are the pid namespaces below the server, the jail's own not counted,
+// and how many processes are in each: the slot, and a child while one waits
+// or runs.
+func (s Snapshot) slots() map[string]int {
+	inside := map[string]int{}
+	first := Process{}
 	for _, p := range s.Processes {
-		if p.PidNS != "" {
-			namespaces[p.PidNS] = true
+		if p.PidNS == "" {
+			continue
+		}
+		inside[p.PidNS]++
+		if p.Name != "nsjail" && (first.Pid == 0 || p.Start < first.Start) {
+			first = p
 		}
 	}
-	return max(len(namespaces)-1, 0)
+	for _, p := range s.Processes {
+		if p.Name == "nsjail" {
+			delete(inside, p.PidNS)
+		}
+	}
+	delete(inside, first.PidNS) // the zygotes'
+	return inside
 }
-
-// perSlot are the counts that grow with the number of slots. That number is
-// the pool's to choose, so what a slot has is no leftover.
-var perSlot = []string{"processes", "descriptors", "cgroups", "namespaces"}
 
 func difference(before, now Snapshot, slack int) []string {
 	was := before.counts()
 	var more []string
-	slots, added := before.slots(), now.slots()-before.slots()
-	if added > slots/2+4 {
-		more = append(more, fmt.Sprintf("%d slots, before %d", now.slots(), slots))
+	slots := now.slots()
+	added := max(0, len(slots)-len(before.slots()))
+	if added > len(before.slots())/2+4 {
+		more = append(more, fmt.Sprintf("%d slots, before %d", len(slots), len(before.slots())))
+	}
+	for ns, n := range slots {
+		if n > 2 {
+			more = append(more, fmt.Sprintf("%d processes in one slot, %s", n, ns))
+		}
+	}
+	if slack == 0 {
+		added = 0
 	}
 	for what, n := range now.counts() {
 		allowed := was[what]
-		if slack > 0 && slots > 0 && added > 0 && slices.Contains(perSlot, what) {
-			allowed += (was[what] + slots - 1) / slots * added
-		}
-		if what == "descriptors" {
-			allowed += slack
+		// How many slots there are, and how many have a child that waits, is
+		// the pool's to choose by demand: what those have is no leftover.
+		if slack > 0 {
+			switch what {
+			case "processes":
+				allowed = max(allowed, 2*len(slots)+zygoteProcesses)
+			case "descriptors":
+				allowed += slack + 12*added + 6*max(0, len(now.Processes)-len(before.Processes))
+			case "cgroups":
+				allowed += 3 * added
+			case "namespaces":
+				allowed += 10 * added
+			}
 		}
 		if n > allowed {
 			more = append(more, fmt.Sprintf("%d %s, before %d: %s", n, what, was[what], examples(what, before, now)))
