@@ -22,6 +22,10 @@ test: setup build ## run all tests, Go and Python
 lint: ## run golangci-lint, pinned
 	@scripts/lint.sh run ./...
 
+.PHONY: fuzz
+fuzz: ## fuzz each target for $FUZZTIME, or a minute
+	@scripts/fuzz.sh
+
 .PHONY: fmt
 fmt: ## format the Go sources
 	@scripts/lint.sh fmt ./...
