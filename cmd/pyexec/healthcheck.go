@@ -19,7 +19,7 @@ func healthcheck() int {
 		}
 	}
 	client := http.Client{Timeout: 3 * time.Second}
-	res, err := client.Get("http://" + net.JoinHostPort("127.0.0.1", port) + "/health")
+	res, err := client.Get("http://" + net.JoinHostPort("127.0.0.1", port) + "/health") //nolint:gosec // to this machine only
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "pyexec:", err)
 		return exitFailure

@@ -189,7 +189,7 @@ func TestNobodyWaitsLongerThanMaxWait(t *testing.T) {
 		time.Sleep(10*time.Second - 1)
 		synctest.Wait()
 		b.want(t, "waits", "")
-		time.Sleep(1)
+		time.Sleep(1) //nolint:staticcheck // the least time that synctest can pass
 		synctest.Wait()
 		b.want(t, "waits", pyexec.CodeOverloaded)
 		if got := b.Stats().Queued; got != 0 {

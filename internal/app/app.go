@@ -110,7 +110,7 @@ func memoryBudget(c config.Config) pyexec.Bytes {
 	if err != nil {
 		return 0
 	}
-	return pyexec.Bytes(total / 5 * 4)
+	return pyexec.Bytes(total / 5 * 4) //nolint:gosec // bounded far below
 }
 
 func (a *App) open(ctx context.Context, kind string) (pool.Slot, error) {
@@ -122,7 +122,7 @@ func (a *App) open(ctx context.Context, kind string) (pool.Slot, error) {
 func (a *App) Execute(ctx context.Context, req pyexec.Request) (pyexec.Result, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	stop := context.AfterFunc(a.runs, func() { cancel(context.Cause(a.runs)) })
+	stop := context.AfterFunc(a.runs, func() { cancel(context.Cause(a.runs)) }) //nolint:contextcheck // ends with its owner, not with a caller
 	defer stop()
 	return a.admission.Execute(ctx, req)
 }
@@ -142,7 +142,7 @@ var errGrace = &pyexec.Error{
 // nothing is left of them.
 func (a *App) Run(ctx context.Context) error {
 	a.pool.Fill()
-	a.health.start()
+	a.health.start() //nolint:contextcheck // the probe ends with the server's runs
 	serving := make(chan error, 1)
 	go func() { serving <- a.server.Serve(a.listener) }()
 	var err error
@@ -167,7 +167,7 @@ func (a *App) Run(ctx context.Context) error {
 	if a.server.Shutdown(answers) != nil {
 		_ = a.server.Close()
 	}
-	a.Close()
+	a.Close() //nolint:contextcheck // closing outlives whoever asks for it
 	if errors.Is(err, http.ErrServerClosed) {
 		err = nil
 	}

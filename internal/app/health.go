@@ -17,7 +17,8 @@ import (
 type health struct {
 	app *App
 
-	mu       sync.Mutex // held over a probe: one at a time
+	closing  sync.WaitGroup // slots that are being ended
+	mu       sync.Mutex     // held over a probe: one at a time
 	slot     *jail.Slot
 	last     httpapi.Health
 	lastTry  time.Time
@@ -57,7 +58,7 @@ func (h *health) check(context.Context) httpapi.Health {
 	if time.Since(h.lastTry) > probeFresh || h.last.Reason != "" && time.Since(h.lastTry) > probeFresh/10 {
 		ctx, cancel := context.WithTimeout(h.app.runs, probeTimeout)
 		defer cancel()
-		h.probe(ctx)
+		h.probe(ctx) //nolint:contextcheck // ends with its owner, not with a caller
 	}
 	// Zygotes may have grown since the last probe.
 	h.last.Python, h.last.Packages = h.app.jail.Python()
@@ -85,7 +86,7 @@ var healthScript = pyexec.Request{
 }
 
 func (h *health) run(ctx context.Context) error {
-	if h.slot != nil && h.slot.Stale() {
+	if h.slot != nil && (h.slot.Stale() || gone(h.slot)) {
 		h.drop()
 	}
 	if h.slot == nil {
@@ -104,13 +105,10 @@ func (h *health) run(ctx context.Context) error {
 		h.drop()
 		return err
 	}
-	if err := h.slot.Settle(ctx); err != nil {
+	// Where the next child is not ready in time, the next probe opens a slot:
+	// this run has succeeded or failed all the same.
+	if h.slot.Settle(ctx) != nil || h.slot.Prepare(ctx) != nil {
 		h.drop()
-		return err
-	}
-	if err := h.slot.Prepare(ctx); err != nil {
-		h.drop()
-		return err
 	}
 	if res.Failure != nil {
 		return fmt.Errorf("%s: %s", res.Failure.Type, res.Failure.Message)
@@ -121,8 +119,18 @@ func (h *health) run(ctx context.Context) error {
 	return nil
 }
 
+func gone(s *jail.Slot) bool {
+	select {
+	case <-s.Gone():
+		return true
+	default:
+		return false
+	}
+}
+
+// drop ends the slot; nobody who asks for the health waits for that.
 func (h *health) drop() {
-	h.slot.Close()
+	h.closing.Go(h.slot.Close)
 	h.slot = nil
 }
 
@@ -151,4 +159,5 @@ func (h *health) close() {
 	if h.slot != nil {
 		h.drop()
 	}
+	h.closing.Wait()
 }

@@ -145,7 +145,7 @@ func (l *loader) file(name string) {
 	if name == "" {
 		return
 	}
-	text, err := os.ReadFile(name) //nolint:gosec // the operator names it
+	text, err := os.ReadFile(name)
 	if err != nil {
 		l.problem(fmt.Errorf("config: %w", err))
 		return

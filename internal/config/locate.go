@@ -81,7 +81,6 @@ func pythonVersion(python string) error {
 			return nil
 		}
 	}
-	//nolint:gosec // the operator names it
 	out, err := exec.Command(python, "-I", "-S", "-c", "import sys; print(*sys.version_info[:2])").Output()
 	if err != nil {
 		return fmt.Errorf("python: ask %s for its version: %w", python, err)

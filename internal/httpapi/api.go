@@ -89,7 +89,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if rep.status != statusClientGone {
 		a.write(x, rep)
 	}
-	x.log(a.opts.Logger, rep)
+	x.log(a.opts.Logger, rep) //nolint:contextcheck // the line is written for requests that have ended, too
 	if rep.status == statusClientGone {
 		panic(http.ErrAbortHandler) // closes the connection without a word
 	}

@@ -108,20 +108,34 @@ func TestErrorsOfTheService(t *testing.T) {
 		body   string // of "error", RequestID aside
 		retry  string
 	}{
-		{"overloaded", &pyexec.Error{Code: pyexec.CodeOverloaded, Message: "busy", RetryAfter: 1200 * time.Millisecond}, 503,
-			`{"type":"overloaded","message":"busy","started":false}`, "2"},
-		{"draining", &pyexec.Error{Code: pyexec.CodeDraining, Message: "bye"}, 503,
-			`{"type":"draining","message":"bye","started":false}`, "1"},
-		{"unavailable", &pyexec.Error{Code: pyexec.CodeUnavailable, Message: "no sandbox", RetryAfter: time.Second}, 503,
-			`{"type":"unavailable","message":"no sandbox","started":false}`, "1"},
-		{"lost", &pyexec.Error{Code: pyexec.CodeUnavailable, Message: "lost", Started: true, RetryAfter: time.Second}, 503,
-			`{"type":"unavailable","message":"lost","started":true}`, ""},
-		{"rate", &pyexec.Error{Code: pyexec.CodeRateLimited, Message: "slow down", RetryAfter: time.Minute}, 429,
-			`{"type":"rate_limited","message":"slow down"}`, "60"},
-		{"form", &pyexec.Error{Code: pyexec.CodeInvalidRequest, Message: "no", Field: "env.A", Err: errors.New("secret")}, 400,
-			`{"type":"invalid_request","message":"no","field":"env.A"}`, ""},
-		{"large", &pyexec.Error{Code: pyexec.CodeTooLarge, Message: "no", Limit: 5}, 413,
-			`{"type":"too_large","message":"no","limit_bytes":5}`, ""},
+		{
+			"overloaded", &pyexec.Error{Code: pyexec.CodeOverloaded, Message: "busy", RetryAfter: 1200 * time.Millisecond}, 503,
+			`{"type":"overloaded","message":"busy","started":false}`, "2",
+		},
+		{
+			"draining", &pyexec.Error{Code: pyexec.CodeDraining, Message: "bye"}, 503,
+			`{"type":"draining","message":"bye","started":false}`, "1",
+		},
+		{
+			"unavailable", &pyexec.Error{Code: pyexec.CodeUnavailable, Message: "no sandbox", RetryAfter: time.Second}, 503,
+			`{"type":"unavailable","message":"no sandbox","started":false}`, "1",
+		},
+		{
+			"lost", &pyexec.Error{Code: pyexec.CodeUnavailable, Message: "lost", Started: true, RetryAfter: time.Second}, 503,
+			`{"type":"unavailable","message":"lost","started":true}`, "",
+		},
+		{
+			"rate", &pyexec.Error{Code: pyexec.CodeRateLimited, Message: "slow down", RetryAfter: time.Minute}, 429,
+			`{"type":"rate_limited","message":"slow down"}`, "60",
+		},
+		{
+			"form", &pyexec.Error{Code: pyexec.CodeInvalidRequest, Message: "no", Field: "env.A", Err: errors.New("secret")}, 400,
+			`{"type":"invalid_request","message":"no","field":"env.A"}`, "",
+		},
+		{
+			"large", &pyexec.Error{Code: pyexec.CodeTooLarge, Message: "no", Limit: 5}, 413,
+			`{"type":"too_large","message":"no","limit_bytes":5}`, "",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

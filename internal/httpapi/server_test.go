@@ -29,7 +29,7 @@ func TestAClientThatSendsAllFirstReadsWhy(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: send: %v", name, err)
 		}
-		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		res, err := http.ReadResponse(bufio.NewReader(conn), nil) //nolint:bodyclose // the connection is closed with it
 		if err != nil {
 			t.Errorf("%s: read: %v", name, err)
 		} else if res.StatusCode != http.StatusRequestEntityTooLarge || !res.Close {

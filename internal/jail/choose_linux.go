@@ -130,7 +130,7 @@ func (j *Jail) attack(ctx context.Context, g *generation) (*findings, error) {
 		return nil, fmt.Errorf("confine a child: %w", err)
 	}
 	canary := filepath.Join(j.dir, "canary")
-	if err := os.WriteFile(canary, []byte("canary"), 0o644); err != nil {
+	if err := os.WriteFile(canary, []byte("canary"), 0o644); err != nil { //nolint:gosec // the sandbox's uid must be able to read it
 		return nil, err
 	}
 	input, err := json.Marshal(map[string]string{

@@ -36,7 +36,7 @@ func makeDirectory() (dir string, lock *os.File, err error) {
 }
 
 func lockDirectory(dir string) (*os.File, error) {
-	f, err := os.Open(dir) //nolint:gosec // found by the name that only ours have
+	f, err := os.Open(dir)
 	if err != nil {
 		return nil, err
 	}

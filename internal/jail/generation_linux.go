@@ -143,7 +143,7 @@ func (g *generation) exec(s spec, view *View, control *os.File) error {
 		if err != nil {
 			return fmt.Errorf("nsjail configuration: %w", err)
 		}
-		if err := os.WriteFile(config, text, 0o644); err != nil {
+		if err := os.WriteFile(config, text, 0o644); err != nil { //nolint:gosec // the sandbox's uid must be able to read it
 			return err
 		}
 		if l.Path, err = filepath.EvalSymlinks(j.opts.NSJail); err != nil {
@@ -160,7 +160,7 @@ func (g *generation) exec(s spec, view *View, control *os.File) error {
 	if err != nil {
 		return err
 	}
-	g.cmd = exec.Command(self, LaunchCommand, string(text))
+	g.cmd = exec.Command(self, LaunchCommand, string(text)) //nolint:gosec // the server itself
 	g.cmd.Env = []string{}
 	g.cmd.Dir = "/"
 	g.cmd.ExtraFiles = []*os.File{control}

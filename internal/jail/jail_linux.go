@@ -103,12 +103,12 @@ func Start(ctx context.Context, opts Options) (*Jail, error) {
 		slots: map[int]bool{}, changed: make(chan struct{}),
 	}
 	if err := j.prepare(); err != nil {
-		j.Close()
+		j.Close() //nolint:contextcheck // closing outlives whoever asks for it
 		return nil, err
 	}
 	j.sweep(ctx)
 	if err := j.choose(ctx); err != nil {
-		j.Close()
+		j.Close() //nolint:contextcheck // closing outlives whoever asks for it
 		return nil, err
 	}
 	j.wg.Go(j.keepAlive)
@@ -117,7 +117,7 @@ func Start(ctx context.Context, opts Options) (*Jail, error) {
 
 // prepare makes the runtime directory and finds the cgroups.
 func (j *Jail) prepare() error {
-	if err := os.Chmod(j.dir, 0o711); err != nil {
+	if err := os.Chmod(j.dir, 0o711); err != nil { //nolint:gosec // the sandbox's uid must be able to enter it
 		return err
 	}
 	if err := os.CopyFS(filepath.Join(j.dir, "runner"), runner.Files); err != nil {

@@ -2,7 +2,6 @@ package jail
 
 import (
 	"embed"
-	"fmt"
 	"slices"
 )
 
@@ -47,13 +46,4 @@ var specs = []spec{
 	{level: NamespacesOnly, namespaces: all, proc: "fresh", nsjail: "minimal.cfg"},
 	{level: LandlockOnly, proc: "none", landlock: true, nsjail: "minimal.cfg"},
 	{level: SeccompOnly, proc: "none", nsjail: "minimal.cfg"},
-}
-
-func specOf(l Level) (spec, error) {
-	for _, s := range specs {
-		if s.level == l {
-			return s, nil
-		}
-	}
-	return spec{}, fmt.Errorf("unknown isolation level %q", l)
 }

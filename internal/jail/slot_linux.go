@@ -91,7 +91,7 @@ func (s *Slot) listen(first chan<- error) {
 		case "exit":
 			s.setChild(nil)
 			s.exits <- exit{
-				Status: unix.WaitStatus(msg.Status), MaxRSSKB: msg.MaxRSSKB,
+				Status: unix.WaitStatus(msg.Status), MaxRSSKB: msg.MaxRSSKB, //nolint:gosec // bounded far below
 				CPU: time.Duration(msg.UserUS+msg.SystemUS) * time.Microsecond,
 			}
 		case "failed":
@@ -254,7 +254,7 @@ func (s *Slot) endChild() {
 
 // waitPidfd returns when the process has ended, or after the timeout.
 func waitPidfd(pidfd *os.File, timeout time.Duration) {
-	fds := []unix.PollFd{{Fd: int32(pidfd.Fd()), Events: unix.POLLIN}}
+	fds := []unix.PollFd{{Fd: int32(pidfd.Fd()), Events: unix.POLLIN}} //nolint:gosec // bounded far below
 	deadline := time.Now().Add(timeout)
 	for {
 		left := time.Until(deadline)

