@@ -3,6 +3,7 @@ package app
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -20,6 +21,7 @@ type health struct {
 	closing  sync.WaitGroup // slots that are being ended
 	mu       sync.Mutex     // held over a probe: one at a time
 	slot     *jail.Slot
+	closed   bool // no slot is to be opened any more
 	last     httpapi.Health
 	lastTry  time.Time
 	lastGood time.Time
@@ -85,7 +87,12 @@ var healthScript = pyexec.Request{
 	Timeout: probeTimeout, Memory: 64 * pyexec.MiB,
 }
 
+var errClosed = errors.New("the server is shutting down")
+
 func (h *health) run(ctx context.Context) error {
+	if h.closed {
+		return errClosed
+	}
 	if h.slot != nil && (h.slot.Stale() || gone(h.slot)) {
 		h.drop()
 	}
@@ -156,6 +163,7 @@ func (h *health) drain() {
 func (h *health) close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.closed = true
 	if h.slot != nil {
 		h.drop()
 	}
