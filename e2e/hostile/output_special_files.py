@@ -6,13 +6,23 @@
 import os, socket
 
 
+def close(name):
+    try:
+        os.chmod(name, 0)
+    except PermissionError:
+        pass  # refused at the level landlock, where it would reach files outside
+
+
 def main():
     os.makedirs("output/closed", exist_ok=True)
     os.mkfifo("output/fifo")
-    socket.socket(socket.AF_UNIX).bind("output/sock")
+    try:
+        socket.socket(socket.AF_UNIX).bind("output/sock")
+    except PermissionError:
+        pass  # no such sockets at the level landlock
     for name in ("output/closed/file", "output/secret"):
         with open(name, "w") as f:
             f.write("x")
-        os.chmod(name, 0)
-    os.chmod("output/closed", 0)
+        close(name)
+    close("output/closed")
     return sorted(os.listdir("output"))

@@ -146,9 +146,9 @@ func (j *Jail) prepare() error {
 }
 
 func (j *Jail) newGroup(id int) (*cgroup.Group, error) {
-	// A run's own threads, the slot and its next child.
+	// A run's threads, its first one and the slot.
 	return j.cgroups.New(fmt.Sprintf("slot-%d", id), cgroup.Limits{
-		Memory: j.opts.Limits.Memory, PIDs: j.opts.Limits.Threads + 8, SurviveOOM: true,
+		Memory: j.opts.Limits.Memory, PIDs: j.opts.Limits.Threads + 2, SurviveOOM: true,
 	})
 }
 

@@ -155,12 +155,13 @@ func (p *policy) line(line string, tags []string, seen map[string]bool) error {
 		if !known(name) {
 			return fmt.Errorf("no architecture has a call %q", name)
 		}
+		if skip {
+			continue
+		}
 		if old := p.calls[name]; len(old) > 0 && len(old[len(old)-1].tests) == 0 {
 			return fmt.Errorf("an earlier line already decides %s", name)
 		}
-		if !skip {
-			p.calls[name] = append(p.calls[name], r)
-		}
+		p.calls[name] = append(p.calls[name], r)
 	}
 	return nil
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import resource
-import tempfile
 
 from . import confine, execute, scratch, warm, wire
 from . import syscalls as sc
@@ -38,8 +37,7 @@ def _confine(pipes: list[int], config: confine.Config) -> None:
     else:
         workdir = scratch.make(config)
         writable = [workdir]
-        os.environ["TMPDIR"] = os.environ["HOME"] = workdir
-        tempfile.tempdir = None  # what a library of the zygote may have asked for
+        scratch.use(workdir)
     with confine.step("working directory"):
         os.chdir(workdir)
     # Not in the slot: descriptors in flight between sockets are counted for
