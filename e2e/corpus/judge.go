@@ -28,6 +28,16 @@ type Mode struct {
 	Secrets []string      // canaries that must be in no answer
 }
 
+func (m Mode) filesRemain() bool { return m.Level == "landlock" || m.Level == "seccomp" }
+
+// known are scripts whose header has no open-at for a level that yet cannot
+// answer as it expects: what they may answer there, and why.
+var known = map[string]map[string][2]string{
+	"landlock": {
+		"ret_open_file": {"error:exception", "opens /tmp/f, and at this level only the run's own directory (TMPDIR) can be written to"},
+	},
+}
+
 // Verdict is what one answer shows.
 type Verdict struct {
 	Failures []string
@@ -166,6 +176,9 @@ func expected(v *Verdict, s *Script, a *Answer, mode Mode) {
 		return
 	}
 	expect := slices.Clone(s.Expect)
+	if k, ok := known[mode.Level][s.Name]; ok {
+		expect = append(expect, k[0])
+	}
 	anything := false
 	if i := slices.Index(expect, "error:blocked"); i >= 0 && policyOff {
 		expect[i] = "blocked-or-contained"

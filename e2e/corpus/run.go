@@ -64,6 +64,9 @@ type Report struct {
 	filtered bool
 }
 
+// filesPatience is how long the removal of what a run wrote may take.
+const filesPatience = 20 * time.Second
+
 func (o Options) withDefaults() Options {
 	if o.Policy == "" {
 		o.Policy = "off"
@@ -174,7 +177,12 @@ func (r *runner) leftovers() []string {
 	}
 	r.client.http.CloseIdleConnections()
 	r.probe.client.CloseIdleConnections()
-	if err := r.options.Leftovers(); err != nil {
+	err := r.options.Leftovers()
+	// Where there is no tmpfs to throw away, what a run wrote is removed file by file.
+	for deadline := time.Now().Add(filesPatience); err != nil && r.mode.filesRemain() && time.Now().Before(deadline); {
+		err = r.options.Leftovers()
+	}
+	if err != nil {
 		return []string{err.Error()}
 	}
 	return nil

@@ -9,8 +9,11 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	pyexec "github.com/python-code-executor/pyexec"
 	"github.com/python-code-executor/pyexec/internal/cgroup"
@@ -302,6 +305,9 @@ func (j *Jail) freeSlot(id int) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	delete(j.slots, id)
+	// Empty but where the slot was ended while it still cleaned up; the lowest
+	// free number is the next to be taken, and then cleaned.
+	_ = unix.Rmdir(filepath.Join(j.dir, "scratch", strconv.Itoa(id)))
 }
 
 // Close ends every zygote, slot and child, waits for them, and removes what

@@ -145,7 +145,8 @@ func (p *Pool) shelve(pl *place) {
 }
 
 // settleTime bounds the teardown of a child; a slot that needs longer is ended.
-const settleTime = 5 * time.Second
+// Without a tmpfs to throw away, ten thousands of files are removed one by one.
+const settleTime = 20 * time.Second
 
 // giveBack waits until nothing of the run is left and keeps the slot for
 // another child, or ends it.

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 
 from . import confine
+from . import syscalls as sc
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN = 0o700  # a run may have taken its own rights away
@@ -45,6 +47,7 @@ def empty(path: str, config: confine.Config) -> bool:
     pid = os.fork()
     if pid == 0:
         try:
+            sc.prctl(sc.PR_SET_PDEATHSIG, signal.SIGKILL)  # the next slot starts a cleaner of its own
             if "landlock" in config["layers"]:
                 confine.landlock(config["landlock_abi"], [], [path], [])
             remove_below(path)
@@ -55,9 +58,12 @@ def empty(path: str, config: confine.Config) -> bool:
 
 
 def _is_empty(path: str) -> bool:
-    os.chmod(path, _OPEN)  # the name stands where no run can write: it is no link
-    with os.scandir(path) as entries:
-        return next(entries, None) is None
+    try:
+        os.chmod(path, _OPEN)  # the name stands where no run can write: it is no link
+        with os.scandir(path) as entries:
+            return next(entries, None) is None
+    except FileNotFoundError:
+        return True
 
 
 def remove_below(path: str) -> None:
