@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"golang.org/x/term"
@@ -45,7 +46,7 @@ func main() {
 	}
 	switch command := os.Args[1]; command {
 	case jail.LaunchCommand:
-		fmt.Fprintln(os.Stderr, jail.Launch(os.Args[2]))
+		fmt.Fprintln(os.Stderr, jail.Launch(strings.Join(os.Args[2:], " ")))
 		os.Exit(exitFailure)
 	case "serve":
 		os.Exit(serve(os.Args[2:]))

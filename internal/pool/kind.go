@@ -39,21 +39,34 @@ func KindOf(more []string) func(script string) string {
 
 // imported is what follows the first import or from that begins a statement.
 func imported(line string) string {
-	for rest := line; ; {
-		i, keyword := strings.Index(rest, "import"), "import"
-		if j := strings.Index(rest, "from"); i < 0 || j >= 0 && j < i {
-			i, keyword = j, "from"
+	imports, froms := indexFrom(line, "import", 0), indexFrom(line, "from", 0)
+	for imports < len(line) || froms < len(line) {
+		at, end := imports, imports+len("import")
+		if froms < imports {
+			at, end = froms, froms+len("from")
 		}
-		if i < 0 {
-			return ""
-		}
-		before := strings.TrimRight(rest[:i], " \t")
-		begins := before == "" && len(rest) == len(line) || strings.HasSuffix(before, ";") || strings.HasSuffix(before, ":")
-		rest = rest[i+len(keyword):]
+		before := strings.TrimRight(line[:at], " \t")
+		rest := line[end:]
+		begins := before == "" || strings.HasSuffix(before, ";") || strings.HasSuffix(before, ":")
 		if begins && (strings.HasPrefix(rest, " ") || strings.HasPrefix(rest, "\t")) {
 			return rest
 		}
+		// Only the one that was found is looked for again: no byte twice.
+		if at == froms {
+			froms = indexFrom(line, "from", end)
+		} else {
+			imports = indexFrom(line, "import", end)
+		}
 	}
+	return ""
+}
+
+// indexFrom is where word stands in line at or after start, or line's length.
+func indexFrom(line, word string, start int) int {
+	if i := strings.Index(line[start:], word); i >= 0 {
+		return start + i
+	}
+	return len(line)
 }
 
 func hasWord(text, word string) bool {

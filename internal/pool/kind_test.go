@@ -54,7 +54,7 @@ func TestKindOf(t *testing.T) {
 
 // The script is hostile: the time to look at it grows with its length alone.
 func TestKindOfIsLinear(t *testing.T) {
-	for _, unit := range []string{"import ", ";import ", ": from x", "\n", "import numpy\n", "import a, ", ";;:: "} {
+	for _, unit := range []string{"import ", ";import ", ": from x", "\n", "import numpy\n", "import a, ", ";;:: ", "xfrom", "ximport", "xfromximport", "import numpyx,"} {
 		began := time.Now()
 		pool.KindOf(nil)(strings.Repeat(unit, (1<<20)/len(unit)))
 		if d := time.Since(began); d > 3*time.Second {
