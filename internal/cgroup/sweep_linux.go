@@ -35,6 +35,9 @@ func (m *Manager) Sweep(ctx context.Context) (int, error) {
 				g.dirs = append(g.dirs, filepath.Join(p, name))
 			}
 		}
+		if len(g.dirs) == 0 {
+			continue // another server that starts has just removed it
+		}
 		g.mem = g.dirs[0]
 		if err := g.Close(ctx); err != nil {
 			problem = errors.Join(problem, err)
