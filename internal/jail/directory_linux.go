@@ -19,7 +19,7 @@ const directoryPattern = "pyexec-*-%d"
 // server lives. The lock ends with the process, however it ends.
 func makeDirectory() (dir string, lock *os.File, err error) {
 	for range 10 {
-		dir, err = os.MkdirTemp("", fmt.Sprintf(directoryPattern, os.Getpid()))
+		dir, err = os.MkdirTemp(temporary(), fmt.Sprintf(directoryPattern, os.Getpid()))
 		if err != nil {
 			return "", nil, err
 		}
@@ -33,6 +33,23 @@ func makeDirectory() (dir string, lock *os.File, err error) {
 		// Another server that starts took it for one that is left over.
 	}
 	return "", nil, errors.Join(errors.New("it could not be locked"), err)
+}
+
+// temporary is where the runtime directory is made: $TMPDIR, unless the uid that
+// a root server gives its runs could not come there.
+func temporary() string {
+	dir := os.TempDir()
+	if os.Getuid() != 0 {
+		return dir
+	}
+	for at := filepath.Clean(dir); ; at = filepath.Dir(at) {
+		if info, err := os.Stat(at); err != nil || info.Mode()&0o001 == 0 {
+			return "/tmp"
+		}
+		if at == "/" || at == "." {
+			return dir
+		}
+	}
 }
 
 func lockDirectory(dir string) (*os.File, error) {

@@ -34,6 +34,7 @@ func TestCheckoutBelowAPrivateDirectory(t *testing.T) {
 	if info, err := os.Stat(private); err != nil || info.Mode().Perm() != 0o700 {
 		t.Fatalf("%v, %v", info.Mode(), err)
 	}
+	t.Setenv("TMPDIR", private)
 	j := testJail(t, func(o *Options) {
 		o.Python, o.NSJail = filepath.Join(private, "venv/bin/python3"), filepath.Join(private, "bin/nsjail")
 		o.Require.Level = Full
