@@ -71,7 +71,7 @@ func New(ctx context.Context, c config.Config, version string, log *slog.Logger)
 		return nil, err
 	}
 	a.pool = pool.New(pool.Options{
-		Open: a.open, Kind: pool.KindOf(c.Preload), Ready: ready(c), Spare: c.Concurrency, Log: log,
+		Open: a.open, Kind: pool.KindOf(c.Preload), Ready: ready(c), Running: c.Concurrency, Log: log,
 	})
 	a.admission = admission.New(admission.Options{
 		Concurrency: c.Concurrency, Memory: memoryBudget(c), Queue: c.Queue, MaxWait: c.MaxWait,

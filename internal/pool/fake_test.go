@@ -182,6 +182,6 @@ func newPool(b *sandbox, ready int) *pool.Pool {
 	size := pool.Size{Floor: ready, Start: ready, Ceiling: ready}
 	return pool.New(pool.Options{
 		Open: b.open, Kind: func(string) string { return "base" },
-		Ready: map[string]pool.Size{"base": size}, Spare: 2, Log: slog.New(slog.DiscardHandler),
+		Ready: map[string]pool.Size{"base": size}, Running: 2, Log: slog.New(slog.DiscardHandler),
 	})
 }

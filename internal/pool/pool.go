@@ -36,8 +36,9 @@ type Options struct {
 	// Ready bounds how many children of each kind wait for a script; the
 	// pool finds the right number between.
 	Ready map[string]Size
-	// Spare is how many slots without a child are kept for each kind.
-	Spare int
+	// Running is how many runs there are at once: so many slots of each kind
+	// are kept beside those whose children wait.
+	Running int
 	// Runs is how many runs a slot serves before it is replaced; 0 means no limit.
 	Runs int
 	Log  *slog.Logger
@@ -160,7 +161,7 @@ func (p *Pool) take(ctx context.Context, kind string) (*place, error) {
 		pl := sh.ready[0]
 		sh.ready = sh.ready[1:]
 		if gone(pl) {
-			p.wg.Go(pl.Close)
+			p.wg.Go(func() { p.end(pl) })
 			continue
 		}
 		sh.demand.taken(len(sh.ready), false, time.Now())
@@ -230,7 +231,7 @@ func (p *Pool) Close() {
 	p.cancel(errLost)
 	var closing sync.WaitGroup
 	for _, pl := range all {
-		closing.Go(pl.Close)
+		closing.Go(func() { p.end(pl) })
 	}
 	closing.Wait()
 	p.wg.Wait()

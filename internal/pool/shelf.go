@@ -11,6 +11,7 @@ type shelf struct {
 	ready    []*place // with a child that waits
 	spare    []*place // without a child
 	starting int
+	slots    int // all of them: ready, spare, starting, running, settling
 	waiters  []chan taken
 	demand   demand
 }
@@ -56,11 +57,13 @@ func (p *Pool) refill(kind string) {
 		}
 	}
 	for sh.starting+fresh < sh.demand.target+len(sh.waiters) {
-		sh.starting++
 		var pl *place
 		if n := len(sh.spare); n > 0 {
 			pl, sh.spare = sh.spare[n-1], sh.spare[:n-1]
+		} else if sh.slots >= sh.demand.target+p.opts.Running && sh.starting >= len(sh.waiters) {
+			break // enough: one whose child is ending will be used again
 		}
+		sh.starting++
 		p.wg.Go(func() { p.start(kind, pl) })
 	}
 }
@@ -97,11 +100,13 @@ func (p *Pool) prepared(kind string, pl *place) (*place, error) {
 		p.opts.Log.Debug("a slot was given up", "error", err)
 	}
 	if pl != nil {
-		pl.Close()
+		p.end(pl)
 	}
 	for try := 1; ; try++ {
+		p.count(kind, 1)
 		slot, err := p.opts.Open(p.ctx, kind)
 		if err != nil {
+			p.count(kind, -1)
 			return nil, err
 		}
 		pl = &place{Slot: slot, kind: kind}
@@ -109,12 +114,24 @@ func (p *Pool) prepared(kind string, pl *place) (*place, error) {
 			return pl, nil
 		}
 		lost := gone(pl)
-		pl.Close()
+		p.end(pl)
 		// It may have gone with its zygote: Open waits for the next one.
 		if !lost || try == attempts || p.ctx.Err() != nil {
 			return nil, err
 		}
 	}
+}
+
+// end closes a slot for good.
+func (p *Pool) end(pl *place) {
+	pl.Close()
+	p.count(pl.kind, -1)
+}
+
+func (p *Pool) count(kind string, more int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.shelves[kind].slots += more
 }
 
 // shelve hands a place with a ready child to the first waiter, or keeps it, in
@@ -140,7 +157,7 @@ func (p *Pool) shelve(pl *place) {
 	}
 	p.mu.Unlock()
 	if over != nil {
-		over.Close()
+		p.end(over)
 	}
 }
 
@@ -156,7 +173,7 @@ func (p *Pool) giveBack(pl *place) {
 	err := pl.Settle(ctx)
 	if err == nil && !dead(pl) && (p.opts.Runs == 0 || pl.runs < p.opts.Runs) {
 		p.mu.Lock()
-		if sh := p.shelves[pl.kind]; !p.closed && len(sh.spare) < p.opts.Spare {
+		if sh := p.shelves[pl.kind]; !p.closed && sh.slots <= sh.demand.target+p.opts.Running {
 			sh.spare = append(sh.spare, pl)
 			p.mu.Unlock()
 			p.refill(pl.kind)
@@ -165,7 +182,7 @@ func (p *Pool) giveBack(pl *place) {
 		p.mu.Unlock()
 	}
 	stale := pl.Stale()
-	pl.Close()
+	p.end(pl)
 	if stale {
 		p.renew()
 	}
@@ -181,7 +198,7 @@ func (p *Pool) renew() {
 			if !dead(pl) {
 				kept = append(kept, pl)
 			} else {
-				p.wg.Go(pl.Close)
+				p.wg.Go(func() { p.end(pl) })
 			}
 		}
 		sh.spare = kept
