@@ -189,8 +189,14 @@ func (s *Server) warm() {
 // seconds to come to rest.
 func (s *Server) Leftovers(before Snapshot) error {
 	deadline := time.Now().Add(cleanPatience)
-	for {
+	var strays []Process
+	for first := true; ; first = false {
 		now := s.Snapshot()
+		// Whoever is new here died with another server, or is about to.
+		now.Strays = slices.DeleteFunc(now.Strays, func(p Process) bool {
+			return !first && !slices.ContainsFunc(strays, func(was Process) bool { return was.Pid == p.Pid && was.Start == p.Start })
+		})
+		strays = now.Strays
 		more := difference(before, now, fdSlack)
 		if len(more) == 0 {
 			return nil

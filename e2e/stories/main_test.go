@@ -5,8 +5,11 @@ package stories
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
+	"runtime"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -15,6 +18,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	// Most of these tests wait for deadlines rather than for a CPU.
+	_ = flag.Set("test.parallel", strconv.Itoa(max(4, runtime.GOMAXPROCS(0))))
 	code := m.Run()
 	if plainUsed.Load() {
 		server, err := plain()
