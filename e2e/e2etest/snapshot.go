@@ -263,7 +263,9 @@ func difference(before, now Snapshot, slack int) []string {
 		if slack > 0 {
 			switch what {
 			case "processes":
-				allowed = max(allowed, 2*len(slots)+zygoteProcesses)
+				if len(before.slots()) > 0 {
+					allowed = max(allowed, 2*len(slots)+zygoteProcesses)
+				}
 			case "descriptors":
 				allowed += slack + 12*added + 6*max(0, len(now.Processes)-len(before.Processes))
 			case "cgroups":
