@@ -29,6 +29,7 @@ def start(pipes: list[int], config: confine.Config) -> None:
 
 def _confine(pipes: list[int], config: confine.Config) -> None:
     sc.prctl(sc.PR_SET_PDEATHSIG, 9)
+    warm.populate(config.get("pages", []))  # first: what follows needs some of them, too
     _place_descriptors(pipes)
     layers = config["layers"]
     if "mount" in config["namespaces"]:
@@ -53,7 +54,6 @@ def _confine(pipes: list[int], config: confine.Config) -> None:
             sc.set_capabilities(0)
     execute.reseed()
     execute.get_ready()
-    warm.populate(config.get("pages", []))
     if "seccomp" in layers:
         with confine.step("seccomp"):
             sc.seccomp(confine.filter_program(bytes.fromhex(config["seccomp_child"]), config["own_pid"], os.getpid()))

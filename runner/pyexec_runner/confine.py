@@ -287,11 +287,8 @@ def landlock(abi: int, readable: list[str], writable: list[str], device_files: l
 
 def filter_program(program: bytes, placeholder: int, pid: int) -> bytes:
     """The filter with the run's own pid where the policy wrote a placeholder."""
-    patched = bytearray(program)
-    for at in range(4, len(patched), 8):
-        if struct.unpack_from("=I", patched, at)[0] == placeholder:
-            struct.pack_into("=I", patched, at, pid)
-    return bytes(patched)
+    # A test of the policy holds that these four bytes stand for nothing else.
+    return program.replace(struct.pack("=I", placeholder), struct.pack("=I", pid))
 
 
 def verify(config: Config) -> None:

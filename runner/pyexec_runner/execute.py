@@ -281,18 +281,20 @@ def _parameters(main: Any) -> script.Parameters | None:
             )
         import inspect
 
-        found = script.Parameters([], 0, False, [])
+        required: list[str] = []
+        keyword_only: list[str] = []
+        optional, variadic = 0, False
         for p in inspect.signature(main).parameters.values():
             if p.kind is p.VAR_POSITIONAL:
-                found.variadic = True
+                variadic = True
             elif p.kind is p.KEYWORD_ONLY and p.default is p.empty:
-                found.keyword_only.append(p.name)
+                keyword_only.append(p.name)
             elif p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD):
                 if p.default is p.empty:
-                    found.required.append(p.name)
+                    required.append(p.name)
                 else:
-                    found.optional += 1
-        return found
+                    optional += 1
+        return script.Parameters(required, optional, variadic, keyword_only)
     except Exception:
         return None
 

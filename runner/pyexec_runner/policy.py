@@ -12,8 +12,7 @@ scopes.py resolves the names; this module says which are blocked, and why.
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from .report import POLICY_VIOLATION, Refused
 from .scopes import DEF, IMPORTERS, MAX_PARTS, Names, Scope
@@ -64,8 +63,7 @@ _TIMEIT = frozenset(("timeit.timeit", "timeit.repeat", "timeit.Timer"))
 _PICKERS = frozenset(("operator.attrgetter", "operator.methodcaller"))
 
 
-@dataclass
-class Violation:
+class Violation(NamedTuple):
     """The first blocked operation of a script."""
 
     operation: str

@@ -11,9 +11,8 @@ import ast
 import builtins
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from types import CodeType
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import policy
 from .report import FILENAME, INVALID_REQUEST, MISSING_MAIN, MISSING_RETURN, SYNTAX_ERROR, Refused, clean
@@ -29,8 +28,7 @@ _EXAMPLE = "define it at the top level: def main(): return {...}"
 _PARSER_ERRORS = (SyntaxError, RecursionError, MemoryError, ValueError, OverflowError, SystemError)
 
 
-@dataclass
-class Script:
+class Script(NamedTuple):
     """A script that may run."""
 
     code: CodeType
@@ -273,8 +271,7 @@ def _breaks(body: list[ast.stmt]) -> bool:
 # --- main's one argument ----------------------------------------------------
 
 
-@dataclass
-class Parameters:
+class Parameters(NamedTuple):
     """What a call of main may look like."""
 
     required: list[str]

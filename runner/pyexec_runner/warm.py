@@ -10,6 +10,7 @@ it is ready.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -62,13 +63,28 @@ def main(data=None):
 """
 
 
-def _scripts(modules: list[str]) -> list[str]:
-    chosen = [_BASE]
-    if "numpy" in modules or "pandas" in modules:
-        chosen.append(_NUMPY)
+# What a child is made ready for.  Shorter than what is rehearsed, since a page
+# that a run does not need costs as much as one that it does.
+_SHORT = """
+def main(data=None):
+    print("ready")
+    return {"message": "Hello World", "values": [1, 2.5, None, True]}
+"""
+_SHORT_PANDAS = """
+import pandas as pd
+def main(data=None):
+    df = pd.DataFrame({"k": ["a", "b", "a"], "v": [1, 2, 3]})
+    return df.groupby("k")["v"].sum().to_dict()
+"""
+
+
+def _scripts(modules: list[str]) -> tuple[list[str], str]:
+    """What to rehearse in a zygote, and what to make its children ready for."""
     if "pandas" in modules:
-        chosen.append(_PANDAS)
-    return chosen
+        return [_BASE, _NUMPY, _PANDAS, _SHORT_PANDAS], _SHORT_PANDAS
+    if "numpy" in modules:
+        return [_BASE, _NUMPY], _NUMPY
+    return [_BASE, _SHORT], _SHORT
 
 
 def _rehearse(text: str) -> None:
@@ -81,9 +97,10 @@ def _rehearse(text: str) -> None:
 def rehearse(modules: list[str]) -> None:
     """Runs the typical scripts in the zygote, so that caches, lazy imports and
     specialised code are shared by all its children."""
-    for text in _scripts(modules):
-        for _ in range(_ROUNDS):
-            _rehearse(text)
+    with open(os.devnull, "w") as null, contextlib.redirect_stdout(null):
+        for text in _scripts(modules)[0]:
+            for _ in range(_ROUNDS):
+                _rehearse(text)
 
 
 def record(modules: list[str]) -> Pages:
@@ -94,8 +111,9 @@ def record(modules: list[str]) -> Pages:
     if pid == 0:
         try:
             os.close(reader)
-            before = _areas()
-            _run_for_nobody(_scripts(modules)[-1])
+            # Reading of code is worth a call only where much of it is read.
+            before = _areas(read_only="numpy" in modules or "pandas" in modules)
+            _run_for_nobody(_scripts(modules)[1])
             pages = _touched(before)
             os.write(writer, b"".join(struct.pack("=QQi", *area) for area in pages)[:_PIPE_SIZE])
         finally:
@@ -111,18 +129,19 @@ def _run_for_nobody(text: str) -> None:
     null = os.open("/dev/null", os.O_RDWR)
     for fd in (0, 1, 2):
         os.dup2(null, fd)
+    execute.reseed()
     execute.get_ready()
     request = {"script": text, "policy": "standard", "env": {}, "files": [], "limits": {"depth": 200}}
     execute.run(json.dumps(request).encode(), null, flush=lambda: None)
 
 
-def _areas() -> list[tuple[int, int, bool]]:
+def _areas(read_only: bool) -> list[tuple[int, int, bool]]:
     """Start, end and whether it can be written to, of each private mapping."""
     areas = []
     with open("/proc/self/maps") as f:
         for line in f:
             span, mode, _, _, inode = line.split(maxsplit=5)[:5]
-            if mode[3] == "p" and mode[0] == "r" and (mode[1] == "w" or inode != "0"):
+            if mode[3] == "p" and mode[0] == "r" and (mode[1] == "w" or read_only and inode != "0"):
                 start, end = (int(n, 16) for n in span.split("-"))
                 areas.append((start, end, mode[1] == "w"))
     return areas
@@ -141,7 +160,7 @@ def _touched(areas: list[tuple[int, int, bool]]) -> Pages:
                 if not entry & _PRESENT or writable and (entry & _FILE or not entry & _EXCLUSIVE):
                     continue
                 page = start + i * _PAGE
-                if last and page - last <= _GAP * _PAGE:
+                if page == last:
                     pages[-1] = (pages[-1][0], page + _PAGE, advice)
                 else:
                     pages.append((page, page + _PAGE, advice))
