@@ -18,6 +18,14 @@ run: setup build ## serve on $PORT or 8080
 test: setup build ## run all tests, Go and Python
 	@scripts/test.sh
 
+.PHONY: test-all
+test-all: test ## run all tests, and the hostile corpora in every setting, $REPEAT times
+	@scripts/hostile.sh --all
+
+.PHONY: hostile
+hostile: setup build ## run the hostile scripts of a folder: make hostile CORPUS=DIR
+	@scripts/hostile.sh "$(CORPUS)"
+
 .PHONY: lint
 lint: ## run golangci-lint, pinned
 	@scripts/lint.sh run ./...

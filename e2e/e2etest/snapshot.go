@@ -19,6 +19,7 @@ import (
 )
 
 const (
+	warmings       = 5 // until the pool grows no more
 	settlePatience = 10 * time.Second
 	cleanPatience  = 2 * time.Second
 	fdSlack        = 6 // idle HTTP connections come and go
@@ -152,7 +153,21 @@ func others(name string, own int) bool {
 // pool is first brought to its full size, which it keeps: slots and their
 // namespaces are reused by later runs.
 func (s *Server) Settle() Snapshot {
-	s.warm()
+	shot := s.rest()
+	for range warmings {
+		s.warm()
+		now := s.rest()
+		grown := len(difference(shot, now, 0)) > 0
+		shot = now
+		if !grown {
+			break
+		}
+	}
+	return shot
+}
+
+// rest waits until nothing changes.
+func (s *Server) rest() Snapshot {
 	deadline := time.Now().Add(settlePatience)
 	last := s.Snapshot()
 	for {

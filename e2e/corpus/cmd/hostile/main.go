@@ -1,10 +1,12 @@
 // Command hostile runs folders of hostile scripts through the real server and
 // prints what became of each promise. It exits with 1 when one was broken.
 //
-//	go run ./e2e/corpus/cmd/hostile -dir DIR [-dir DIR] [-policy off,standard] [-alone] [-shuffle 7]
+//	go run ./e2e/corpus/cmd/hostile -dir DIR [-dir DIR] [-policy off,standard] [-mode parallel,shuffled,alone]
+//	                                [-force-level full,landlock] [-uid 0,12345] [-repeat 3]
 //
-// It starts the server itself, once for each policy, and then also checks that
-// nothing of the runs is left. With -url it takes a running one.
+// It starts the server itself, once for each combination, and then also checks
+// that nothing of the runs is left. With -url it takes a running one. The last
+// line counts scripts and levels.
 package main
 
 import (
@@ -14,6 +16,8 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -31,9 +35,37 @@ type settings struct {
 	dirs, args listFlag
 	url        string
 	policies   string
+	modes      string
+	levels     string
+	uids       string
 	repeat     int
 	verbose    bool
 	options    corpus.Options
+
+	total total
+}
+
+// total is what all combinations came to.
+type total struct {
+	executed, failed, problems, missing, folders int
+	at                                           []string // level, user and policy of each server
+}
+
+func (t *total) add(r *corpus.Report, as string) {
+	executed, _, failed, _ := r.Counts()
+	t.executed += executed
+	t.failed += failed
+	t.problems += len(r.Problems)
+	t.missing += r.Missing()
+	t.folders++
+	if at := fmt.Sprintf("%s (%s, policy %s)", r.Level, as, r.Policy); !slices.Contains(t.at, at) {
+		t.at = append(t.at, at)
+	}
+}
+
+func (t *total) String() string {
+	return fmt.Sprintf("TOTAL: %d scripts executed, %d failed, %d problems, %d not run, in %d passes over a folder; %d settings: %s",
+		t.executed, t.failed, t.problems, t.missing, t.folders, len(t.at), strings.Join(t.at, "; "))
 }
 
 func main() {
@@ -42,13 +74,15 @@ func main() {
 	flag.Var(&s.args, "server-arg", "another flag of pyexec serve; may be given more than once")
 	flag.StringVar(&s.url, "url", "", "address of a running server, instead of starting one")
 	flag.StringVar(&s.policies, "policy", "off", "policies to run with, separated by commas; with -url, what the server has")
+	flag.StringVar(&s.modes, "mode", "parallel", "how to run each folder: parallel, shuffled (in another order each time), alone; separated by commas")
+	flag.StringVar(&s.levels, "force-level", "", "isolation levels to force, separated by commas; empty takes what the machine gives")
+	flag.StringVar(&s.uids, "uid", "", "users to run the server as, separated by commas; needs root; empty is who runs this")
 	flag.StringVar(&s.options.Level, "level", "", "isolation level to judge by, instead of /health's word")
 	flag.DurationVar(&s.options.Timeout, "timeout", 2*time.Second, "time limit of scripts that may end by it")
 	flag.DurationVar(&s.options.Patience, "patience", 8*time.Second, "time limit of all others")
 	flag.DurationVar(&s.options.Slack, "slack", 0, "added to the deadline, for a loaded machine")
 	flag.IntVar(&s.options.Parallel, "parallel", 8, "scripts at once")
-	flag.BoolVar(&s.options.Alone, "alone", false, "one script at a time, with the checks that need it")
-	flag.Uint64Var(&s.options.Seed, "shuffle", 0, "seed to shuffle the scripts with; 0 keeps their order")
+	flag.Uint64Var(&s.options.Seed, "seed", uint64(time.Now().UnixNano()), "of the order with -mode shuffled")
 	flag.IntVar(&s.repeat, "repeat", 1, "how often to run each folder")
 	flag.BoolVar(&s.verbose, "v", false, "print every script")
 	only := flag.String("only", "", "run only scripts whose name matches")
@@ -61,6 +95,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	ok, err := s.run(ctx)
 	stop()
+	fmt.Println(&s.total)
 	e2etest.Cleanup()
 	switch {
 	case err != nil:
@@ -101,49 +136,82 @@ func (s *settings) run(ctx context.Context) (bool, error) {
 	s.options.Canaries = canaries
 
 	ok := true
-	for policy := range strings.SplitSeq(s.policies, ",") {
-		s.options.Policy = policy
-		good, err := s.runPolicy(ctx)
-		if err != nil {
-			return false, err
+	for range s.repeat {
+		for uid := range strings.SplitSeq(s.uids, ",") {
+			for level := range strings.SplitSeq(s.levels, ",") {
+				for policy := range strings.SplitSeq(s.policies, ",") {
+					s.options.Policy = policy
+					good, err := s.runServer(ctx, uid, level)
+					if err != nil {
+						return false, err
+					}
+					ok = ok && good
+				}
+			}
 		}
-		ok = ok && good
 	}
 	return ok, nil
 }
 
-func (s *settings) runPolicy(ctx context.Context) (bool, error) {
+func (s *settings) runServer(ctx context.Context, uid, level string) (bool, error) {
 	if s.url != "" {
-		return s.runDirs(ctx, s.url)
+		return s.runDirs(ctx, s.url, "given server")
 	}
-	server, err := e2etest.Launch(ctx, e2etest.Config{
+	config := e2etest.Config{
 		// A pool of one size, so that what is left over shows.
 		Args: append([]string{"--policy=" + s.options.Policy, "--ready=4"}, s.args...),
 		Env:  []string{"CORPUS_CANARY_SECRET=" + s.options.Canaries.Secret},
-	})
+	}
+	if level != "" {
+		config.Args = append(config.Args, "--unsafe-force-level="+level)
+	}
+	as := fmt.Sprintf("uid %d", os.Getuid())
+	if uid != "" {
+		n, err := strconv.ParseUint(uid, 10, 32)
+		if err != nil {
+			return false, err
+		}
+		as = fmt.Sprintf("uid %d", n)
+		if int(n) != os.Getuid() {
+			config.User = &syscall.Credential{Uid: uint32(n), Gid: uint32(n)}
+		}
+	}
+	server, err := e2etest.Launch(ctx, config)
 	if err != nil {
 		return false, err
 	}
 	before := server.Settle()
 	s.options.Pid = server.Pid
 	s.options.Leftovers = func() error { return server.Leftovers(before) }
-	ok, err := s.runDirs(ctx, server.BaseURL)
+	ok, err := s.runDirs(ctx, server.BaseURL, as)
 	if stopErr := server.Stop(); err == nil {
 		err = stopErr
 	}
 	return ok, err
 }
 
-func (s *settings) runDirs(ctx context.Context, url string) (bool, error) {
+func (s *settings) runDirs(ctx context.Context, url, as string) (bool, error) {
 	ok := true
-	for range s.repeat {
+	for mode := range strings.SplitSeq(s.modes, ",") {
+		o := s.options
+		switch mode {
+		case "parallel":
+			o.Seed = 0
+		case "shuffled":
+			s.options.Seed++
+		case "alone":
+			o.Alone, o.Seed = true, 0
+		default:
+			return false, fmt.Errorf("unknown mode %q", mode)
+		}
 		for _, dir := range s.dirs {
-			s.options.Dir = dir
-			report, err := corpus.Run(ctx, url, s.options)
+			o.Dir = dir
+			report, err := corpus.Run(ctx, url, o)
 			if err != nil {
 				return false, err
 			}
-			fmt.Printf("%s:\n%s", dir, report)
+			fmt.Printf("%s, %s, as %s:\n%s", dir, mode, as, report)
+			s.total.add(report, as)
 			ok = ok && report.OK()
 		}
 	}

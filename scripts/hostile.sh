@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Runs hostile scripts through the real server.
+#   scripts/hostile.sh DIR...   these folders, policy off and standard
+#   scripts/hostile.sh --all    the whole matrix: both corpora, each level that
+#                               can be reproduced here, as root and as an
+#                               ordinary user, policy on and off, eight at a
+#                               time, shuffled and alone, $REPEAT (3) times
+# More flags for the command in $HOSTILE_ARGS, as -v or -only REGEXP.
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+cd "$root"
+
+[ $# -gt 0 ] && [ -n "$1" ] || die "usage: make hostile CORPUS=DIR"
+export TEST_BINARY=$root/bin/pyexec
+command=(go run ./e2e/corpus/cmd/hostile -slack 1s)
+read -ra more <<<"${HOSTILE_ARGS:-}"
+if [ "$1" != --all ]; then
+	for dir in "$@"; do
+		command+=(-dir "$dir")
+	done
+	exec "${command[@]}" -policy off,standard "${more[@]}"
+fi
+uids=$(id -u)
+[ "$uids" -ne 0 ] || uids=0,54321
+exec "${command[@]}" -dir "${SHARED_DIR:-../shared}/hostile" -dir e2e/hostile -repeat "${REPEAT:-3}" -uid "$uids" \
+	-force-level full,namespaces-masked-proc,namespaces-no-landlock,landlock \
+	-policy off,standard -mode parallel,shuffled,alone "${more[@]}"
