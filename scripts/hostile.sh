@@ -11,7 +11,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$root"
 
-[ $# -gt 0 ] && [ -n "$1" ] || die "usage: make hostile CORPUS=DIR"
+[ -n "${1:-}" ] || die "usage: make hostile CORPUS=DIR"
 export TEST_BINARY=$root/bin/pyexec
 command=(go run ./e2e/corpus/cmd/hostile -slack 1s)
 read -ra more <<<"${HOSTILE_ARGS:-}"

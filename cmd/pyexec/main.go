@@ -101,7 +101,7 @@ func serve(args []string) int {
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "pyexec: %v\n", err)
 		var refused *jail.Refusal
-		if errors.As(err, &refused) {
+		if errors.As(err, &refused) || errors.Is(err, app.ErrConfig) {
 			return exitConfig
 		}
 		return exitFailure

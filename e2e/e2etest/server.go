@@ -88,7 +88,7 @@ func Launch(ctx context.Context, config Config) (*Server, error) {
 	}
 	server := &Server{log: &tail{also: config.Log}, exited: make(chan struct{}), Started: time.Now()}
 	server.cmd = exec.Command(binary, append([]string{"serve", "--addr=127.0.0.1:0"}, config.Args...)...)
-	server.cmd.Env = append(append(os.Environ(), installed()...), config.Env...)
+	server.cmd.Env = append(append(os.Environ(), Installed()...), config.Env...)
 	server.cmd.Stdout = server.log
 	server.cmd.Stderr = server.log
 	server.cmd.WaitDelay = stopPatience
@@ -111,9 +111,9 @@ func Launch(ctx context.Context, config Config) (*Server, error) {
 	return server, nil
 }
 
-// installed tells a server that is not in the checkout's bin where make setup
+// Installed tells a server that is not in the checkout's bin where make setup
 // has put Python and nsjail.
-func installed() []string {
+func Installed() []string {
 	root, err := Root()
 	if err != nil {
 		return nil

@@ -43,16 +43,19 @@ const (
 	importTimeout = 2 * time.Minute
 )
 
+// ErrConfig means that what was asked for cannot be: no platform gives it.
+var ErrConfig = errors.New("the configuration cannot work")
+
 // New chooses the isolation and starts the zygotes; it returns when scripts
 // without heavy imports could run.
 func New(ctx context.Context, c config.Config, version string, log *slog.Logger) (*App, error) {
 	want, err := jail.ParseRequirement(strings.Join(c.RequireIsolation, ","))
 	if err != nil {
-		return nil, fmt.Errorf("require-isolation: %w", err)
+		return nil, fmt.Errorf("%w: require-isolation: %w", ErrConfig, err)
 	}
 	unsafe, err := jail.ParseUnsafe(c.UnsafeDisableLayers, c.UnsafeForceLevel)
 	if err != nil {
-		return nil, fmt.Errorf("unsafe-disable-layers: %w", err)
+		return nil, fmt.Errorf("%w: unsafe-disable-layers: %w", ErrConfig, err)
 	}
 	listener, err := net.Listen("tcp", c.Addr)
 	if err != nil {

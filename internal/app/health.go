@@ -57,14 +57,18 @@ func (h *health) check(context.Context) httpapi.Health {
 		h.mu.Lock()
 	}
 	defer h.mu.Unlock()
-	if time.Since(h.lastTry) > probeFresh || h.last.Reason != "" && time.Since(h.lastTry) > probeFresh/10 {
+	if time.Since(h.lastTry) > probeFresh || (h.last.Reason != "" || h.app.jail.Lacking() != nil) && time.Since(h.lastTry) > probeFresh/10 {
 		ctx, cancel := context.WithTimeout(h.app.runs, probeTimeout)
 		defer cancel()
 		h.probe(ctx) //nolint:contextcheck // ends with its owner, not with a caller
 	}
 	// Zygotes may have grown since the last probe.
 	h.last.Python, h.last.Packages = h.app.jail.Python()
-	return h.last
+	answer := h.last
+	if failed := h.app.jail.Lacking(); failed != nil {
+		answer.Reason = "a protection that was there at the start cannot be put in place any more: " + failed.Step
+	}
+	return answer
 }
 
 // probe runs a script in the reserved slot and makes its next child ready

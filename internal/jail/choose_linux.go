@@ -67,6 +67,11 @@ func (j *Jail) choose(ctx context.Context) error {
 	if len(j.opts.Unsafe.Without) > 0 {
 		j.log.Warn("layers of the sandbox were taken away: this server is for tests only", "layers", j.opts.Unsafe.Without)
 	}
+	if gone := j.opts.Unsafe.Without; len(gone) > 0 && j.opts.Require.Level != defaultRequirement && j.opts.Require.Level != SeccompOnly {
+		err := fmt.Errorf("without %s, which --unsafe-disable-layers has taken away", strings.Join(gone, ", "))
+		refusal.Reasons = append(refusal.Reasons, Reason{j.opts.Require.Level, err})
+		return refusal
+	}
 	for _, s := range specs {
 		if forced := j.opts.Unsafe.Level; forced != "" && s.level != forced {
 			continue
@@ -88,7 +93,7 @@ func (j *Jail) choose(ctx context.Context) error {
 		if missing := j.opts.Require.missing(isolation); len(missing) > 0 {
 			g.retire()
 			g.stop()
-			refusal.Reasons = append(refusal.Reasons, Reason{s.level, fmt.Errorf("without %s", strings.Join(missing, ", "))})
+			refusal.Reasons = append(refusal.Reasons, Reason{s.level, fmt.Errorf("without %s", strings.Join(missing, "; without "))})
 			continue
 		}
 		j.spec, j.isolation, j.tried = s, isolation, refusal.Reasons

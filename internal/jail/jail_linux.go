@@ -90,6 +90,7 @@ type Jail struct {
 	slots     map[int]bool
 	changed   chan struct{} // closed and remade when current changes
 	closed    bool
+	lacking   *wire.StepFailed // what the last child could not do; nil when it was confined
 }
 
 // Start chooses the highest level that the platform allows, by doing each of
@@ -240,6 +241,7 @@ func (j *Jail) Slot(ctx context.Context, kind Kind) (*Slot, error) {
 				return s, nil
 			}
 		}
+		j.confined(err)
 		if !errors.Is(err, ErrZygoteGone) {
 			return nil, err
 		}
@@ -278,6 +280,27 @@ func (j *Jail) Tried() []Reason {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.tried
+}
+
+// confined notes how the confinement of a slot or child went. Errors that say
+// nothing of it change nothing.
+func (j *Jail) confined(err error) {
+	var failed *wire.StepFailed
+	if err != nil && !errors.As(err, &failed) {
+		return
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.lacking = failed
+}
+
+// Lacking is the step of the confinement that fails now, though it did not at
+// the start; nil when all is well. No run begins in a child where a step
+// has failed.
+func (j *Jail) Lacking() *wire.StepFailed {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.lacking
 }
 
 func (j *Jail) setting(noGroup bool) wire.Setting {

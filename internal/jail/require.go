@@ -60,8 +60,12 @@ func (r Requirement) allows(l Level) bool { return l.Meets(r.Level) }
 func (r Requirement) missing(iso pyexec.Isolation) []string {
 	var names []string
 	for _, want := range r.Layers {
-		if !slices.ContainsFunc(iso.Layers, func(l pyexec.Layer) bool { return l.Name == want && l.Active }) {
+		i := slices.IndexFunc(iso.Layers, func(l pyexec.Layer) bool { return l.Name == want })
+		switch {
+		case i < 0:
 			names = append(names, want)
+		case !iso.Layers[i].Active:
+			names = append(names, want+" ("+iso.Layers[i].Detail+")")
 		}
 	}
 	return names

@@ -166,8 +166,10 @@ func (s *Slot) Prepare(ctx context.Context) error {
 	defer context.AfterFunc(ctx, func() { _ = p.result.SetReadDeadline(time.Unix(1, 0)) })()
 	if err := wire.ReadReady(p.result); err != nil {
 		p.close()
+		s.jail.confined(err)
 		return s.lost(err)
 	}
+	s.jail.confined(nil)
 	_ = p.result.SetReadDeadline(time.Time{})
 	s.pipes = p
 	return nil
