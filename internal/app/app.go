@@ -145,7 +145,11 @@ var errGrace = &pyexec.Error{
 // nothing is left of them.
 func (a *App) Run(ctx context.Context) error {
 	a.pool.Fill()
-	a.health.start() //nolint:contextcheck // the probe ends with the server's runs
+	tested := make(chan struct{}) // meanwhile runs are served, and /readyz is 503
+	go func() {
+		defer close(tested)
+		a.health.start() //nolint:contextcheck // the probe ends with the server's runs
+	}()
 	serving := make(chan error, 1)
 	go func() { serving <- a.server.Serve(a.listener) }()
 	var err error

@@ -110,6 +110,7 @@ func (j *Jail) try(ctx context.Context, s spec) (*generation, pyexec.Isolation, 
 	if err != nil {
 		return nil, pyexec.Isolation{}, err
 	}
+	j.wg.Go(g.growAll) // the imports take long, and this level is likely to hold
 	found, err := j.attack(ctx, g)
 	if err == nil {
 		err = j.judge(s, found)

@@ -243,8 +243,9 @@ func (g *generation) growEach() {
 		}
 		close(g.grown)
 		g.grown = make(chan struct{})
+		stopped := g.stopped
 		g.mu.Unlock()
-		if err != nil && !g.isRetired() && g.jail.ctx.Err() == nil {
+		if err != nil && !stopped && !g.isRetired() && g.jail.ctx.Err() == nil {
 			g.jail.log.Warn("a zygote could not import its packages; scripts that import them start slower, or fail", "zygote", kind, "error", err)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -56,6 +57,14 @@ func newView(python, runnerDir string, remap bool) (*View, error) {
 	real, err := filepath.EvalSymlinks(python)
 	if err != nil {
 		return nil, fmt.Errorf("python: %w", err)
+	}
+	if _, err := elf.Open(real); err != nil { // a script that finds one, as pyenv's
+		if python, err = askPython(real); err != nil {
+			return nil, err
+		}
+		if real, err = filepath.EvalSymlinks(python); err != nil {
+			return nil, fmt.Errorf("python: %w", err)
+		}
 	}
 	version := pythonVersion(python, real)
 	if version == "" {
@@ -120,6 +129,15 @@ func newView(python, runnerDir string, remap bool) (*View, error) {
 		}
 	}
 	return v, v.addLibraries(real, roots)
+}
+
+// askPython is where the interpreter behind a command stands.
+func askPython(command string) (string, error) {
+	out, err := exec.Command(command, "-I", "-S", "-c", "import sys; print(sys.executable)").Output() //nolint:gosec // the operator names it
+	if err != nil {
+		return "", fmt.Errorf("python: ask %s where it is: %w", command, err)
+	}
+	return strings.TrimSpace(string(out)), nil
 }
 
 func (v *View) bind(from, to string) {

@@ -97,13 +97,14 @@ def _import(modules: list[str]) -> dict[str, str]:
 def _get_warm(modules: list[str]) -> warm.Pages:
     """Leaves a heap that forks well: everything done once, no garbage, nothing
     for the collector to touch, one thread."""
-    warm.rehearse(modules)
+    if modules:  # the root serves only until the next one is there
+        warm.rehearse(modules)
     gc.collect()
     gc.freeze()
     threads = len(os.listdir("/proc/self/task")) if os.path.isdir("/proc/self/task") else 1
     if threads != 1:
         raise RuntimeError(f"an import started {threads - 1} threads: a fork would lose them")
-    return warm.record(modules)
+    return warm.record(modules) if modules else []
 
 
 def _receive(sock: socket.socket) -> tuple[dict[str, Any] | None, list[int]]:
