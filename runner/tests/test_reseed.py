@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 try:
     import numpy
+    import numpy.random  # numpy 2 imports it late
 except ImportError:
     numpy = None  # type: ignore[assignment]
 
