@@ -147,7 +147,7 @@ func (r *runner) all(ctx context.Context, scripts []*Script) {
 		r.report.Notes = append(r.report.Notes, r.options.Canaries.Notes...)
 	}
 	before := lookAtHost(r.options.HostRoots)
-	r.probe = startProber(r.client.url, r.options.Pid)
+	r.probe = startProber(r.client.url, r.options.Pid) //nolint:contextcheck // ends with close
 
 	singles, pairs := r.sort(scripts)
 	r.each(ctx, len(singles), r.options.Parallel, func(i int) { r.single(singles[i]) })

@@ -4,7 +4,7 @@
 
 import os
 
-SIGHT = ("var/tmp/corpus-host-canary", "work/main", "root", "home", "etc/shadow", "proc/1/environ", "etc/ssh", "var/lib", "boot", "var/tmp")
+SIGHT = ("var/tmp/corpus-host-canary", "work/main/go.mod", "root", "home", "etc/shadow", "proc/1/environ", "etc/ssh", "var/lib", "boot", "var/tmp")
 
 
 def _open(path):

@@ -24,13 +24,12 @@ func TestMain(m *testing.M) { e2etest.Main(m) }
 
 // mutation is one layer taken away.
 type mutation struct {
-	layer  string
-	with   []string // the other layers that stop the same attack
-	level  string   // to force; "" takes the highest
-	own    bool     // the scripts are of e2e/hostile, not of the shared corpus
-	red    string   // scripts of which each must then succeed in its attack
-	args   []string // more flags, with and without the layer
-	policy string   // "" is off
+	layer string
+	with  []string // the other layers that stop the same attack
+	level string   // to force; "" takes the highest
+	own   bool     // the scripts are of e2e/hostile, not of the shared corpus
+	red   string   // scripts of which each must then succeed in its attack
+	args  []string // more flags, with and without the layer
 }
 
 var mutations = []mutation{
