@@ -64,9 +64,9 @@ func readOne(t *testing.T, br *bufio.Reader, head bool) answer {
 	if head {
 		method = http.MethodHead
 	}
-	res, err := http.ReadResponse(br, &http.Request{Method: method})
+	res, err := http.ReadResponse(br, &http.Request{Method: method}) //nolint:bodyclose // read whole below; the connection is closed by its owner
 	for err == nil && res.StatusCode == http.StatusContinue {
-		res, err = http.ReadResponse(br, &http.Request{Method: method})
+		res, err = http.ReadResponse(br, &http.Request{Method: method}) //nolint:bodyclose // as above
 	}
 	switch {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):

@@ -142,7 +142,7 @@ func (s *Server) waitReady(ctx context.Context) error {
 		}
 		select {
 		case <-s.exited:
-			return fmt.Errorf("it exited before it was ready: %v", s.err)
+			return errors.Join(errors.New("it exited before it was ready"), s.err)
 		case <-ctx.Done():
 			return fmt.Errorf("not ready (address %q): %w", s.BaseURL, ctx.Err())
 		case <-time.After(20 * time.Millisecond):
@@ -173,7 +173,7 @@ func (s *Server) Stop() error {
 func (s *Server) stop() error {
 	select {
 	case <-s.exited:
-		return fmt.Errorf("pyexec serve had exited before it was stopped: %v; its log:\n%s", s.err, s.Log())
+		return errors.Join(errors.New("pyexec serve had exited before it was stopped"), s.err, errors.New(s.Log()))
 	default:
 	}
 	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {

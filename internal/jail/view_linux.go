@@ -133,7 +133,7 @@ func newView(python, runnerDir string, remap bool) (*View, error) {
 
 // askPython is where the interpreter behind a command stands.
 func askPython(command string) (string, error) {
-	out, err := exec.Command(command, "-I", "-S", "-c", "import sys; print(sys.executable)").Output() //nolint:gosec // the operator names it
+	out, err := exec.Command(command, "-I", "-S", "-c", "import sys; print(sys.executable)").Output()
 	if err != nil {
 		return "", fmt.Errorf("python: ask %s where it is: %w", command, err)
 	}

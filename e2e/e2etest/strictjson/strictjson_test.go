@@ -33,10 +33,18 @@ func TestDiff(t *testing.T) {
 		want, got string
 		same      bool
 	}{
-		{`1`, `1`, true}, {`1`, `true`, false}, {`0`, `false`, false}, {`1.0`, `1`, true},
-		{`0.30000000000000004`, `0.3`, true}, {`0.3`, `0.3001`, false},
-		{`9007199254740993`, `9007199254740992`, false}, {`{"a": [1, null]}`, `{"a": [1, null]}`, true},
-		{`{"a": 1}`, `{"a": 1, "b": 2}`, false}, {`[1]`, `[1, 2]`, false}, {`"1"`, `1`, false}, {`null`, `false`, false},
+		{`1`, `1`, true},
+		{`1`, `true`, false},
+		{`0`, `false`, false},
+		{`1.0`, `1`, true},
+		{`0.30000000000000004`, `0.3`, true},
+		{`0.3`, `0.3001`, false},
+		{`9007199254740993`, `9007199254740992`, false},
+		{`{"a": [1, null]}`, `{"a": [1, null]}`, true},
+		{`{"a": 1}`, `{"a": 1, "b": 2}`, false},
+		{`[1]`, `[1, 2]`, false},
+		{`"1"`, `1`, false},
+		{`null`, `false`, false},
 		{`{"a": null}`, `{}`, false},
 	} {
 		want, err := Parse([]byte(c.want))
