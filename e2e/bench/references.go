@@ -78,7 +78,10 @@ func newNsjail(ctx context.Context, o options) (*nsjailTarget, error) {
 		"-u", fmt.Sprintf("65534:%d:1", os.Getuid()), "-g", fmt.Sprintf("65534:%d:1", os.Getgid()),
 		"-B", "/dev/null", "-B", "/dev/urandom",
 	}
-	for _, dir := range append(strings.Fields(string(prefix)), "/lib", "/lib64", "/usr") {
+	// At a place of its own: below /tmp, say, the jail could make no folder for it.
+	venv, base, _ := strings.Cut(strings.TrimSpace(string(prefix)), "\n")
+	args = append(args, "-R", venv+":/venv")
+	for _, dir := range []string{base, "/lib", "/lib64", "/usr"} {
 		if _, err := os.Stat(dir); err == nil {
 			args = append(args, "-R", dir)
 		}
@@ -86,7 +89,11 @@ func newNsjail(ctx context.Context, o options) (*nsjailTarget, error) {
 	for _, e := range cleanEnv {
 		args = append(args, "-E", e)
 	}
-	return &nsjailTarget{append(args, "--", o.python, "-I", "-c")}, nil
+	rel, err := filepath.Rel(venv, o.python)
+	if err != nil {
+		return nil, err
+	}
+	return &nsjailTarget{append(args, "--", filepath.Join("/venv", rel), "-I", "-c")}, nil
 }
 
 func (t *nsjailTarget) name() string { return "nsjail + python3" }
