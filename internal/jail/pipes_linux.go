@@ -1,6 +1,7 @@
 package jail
 
 import (
+	"bufio"
 	"fmt"
 	"os"
 
@@ -10,7 +11,8 @@ import (
 // pipes are the four channels of one child: our ends, and the child's until
 // they have been passed on.
 type pipes struct {
-	request, stdout, stderr, result *os.File // ours
+	request, stdout, stderr, result *os.File      // ours
+	frames                          *bufio.Reader // of result: a short run is one read
 	theirs                          []*os.File
 }
 
@@ -41,6 +43,7 @@ func newPipes() (*pipes, error) {
 		*end.ours = os.NewFile(uintptr(our), end.name)
 		p.theirs = append(p.theirs, os.NewFile(uintptr(their), end.name))
 	}
+	p.frames = bufio.NewReaderSize(p.result, 1<<10)
 	return p, nil
 }
 

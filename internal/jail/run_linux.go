@@ -71,12 +71,12 @@ func (r *run) do(ctx context.Context, frame []byte) (pyexec.Result, error) {
 	told := make(chan outcome, 1)
 	go func() {
 		defer close(r.read)
-		if err := wire.ReadBegun(r.pipes.result); err != nil {
+		if err := wire.ReadBegun(r.pipes.frames); err != nil {
 			told <- outcome{err: err}
 			return
 		}
 		r.started.Store(true)
-		out, err := wire.ReadOutcome(r.pipes.result, r.limits)
+		out, err := wire.ReadOutcome(r.pipes.frames, r.limits)
 		told <- outcome{out, err}
 	}()
 	watch := r.slot.watchMemory(r.req.Memory)
@@ -294,7 +294,7 @@ func collect(f *os.File, limit pyexec.Bytes) *collector {
 	c := &collector{file: f, limit: int(limit), done: make(chan struct{})}
 	go func() {
 		defer close(c.done)
-		_, _ = io.Copy(c, f)
+		_, _ = io.CopyBuffer(c, struct{ io.Reader }{f}, make([]byte, 4<<10))
 	}()
 	return c
 }

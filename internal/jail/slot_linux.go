@@ -164,7 +164,7 @@ func (s *Slot) Prepare(ctx context.Context) error {
 	}
 	_ = p.result.SetReadDeadline(deadline)
 	defer context.AfterFunc(ctx, func() { _ = p.result.SetReadDeadline(time.Unix(1, 0)) })()
-	if err := wire.ReadReady(p.result); err != nil {
+	if err := wire.ReadReady(p.frames); err != nil {
 		p.close()
 		s.jail.confined(err)
 		return s.lost(err)

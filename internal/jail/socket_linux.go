@@ -14,10 +14,12 @@ import (
 // conn is one end of a SOCK_SEQPACKET pair that carries JSON messages and
 // descriptors between the server and a zygote or a slot.
 type conn struct {
-	c *net.UnixConn
+	c      *net.UnixConn
+	text   []byte // of the message being received: one goroutine receives
+	rights []byte
 }
 
-const maxMessage = 64 << 10
+const maxMessage = 4 << 10
 
 // newConn makes a pair; peer is the other end, to be passed on and closed.
 func newConn(name string) (c *conn, peer *os.File, err error) {
@@ -32,7 +34,9 @@ func newConn(name string) (c *conn, peer *os.File, err error) {
 		peer.Close()
 		return nil, nil, fmt.Errorf("socket of %s: %w", name, err)
 	}
-	return &conn{c: nc.(*net.UnixConn)}, peer, nil
+	return &conn{
+		c: nc.(*net.UnixConn), text: make([]byte, maxMessage), rights: make([]byte, unix.CmsgSpace(4*4)),
+	}, peer, nil
 }
 
 func (c *conn) send(msg any, files ...*os.File) error {
@@ -54,8 +58,7 @@ func (c *conn) send(msg any, files ...*os.File) error {
 
 // receive reads one message, and the descriptor that came with it, if any.
 func (c *conn) receive(msg any) (*os.File, error) {
-	text := make([]byte, maxMessage)
-	rights := make([]byte, unix.CmsgSpace(4*4))
+	text, rights := c.text, c.rights
 	n, rn, _, _, err := c.c.ReadMsgUnix(text, rights)
 	if err != nil {
 		return nil, err
