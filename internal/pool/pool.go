@@ -73,6 +73,10 @@ func (p *Pool) Fill() {
 	}
 }
 
+// yield is how long the refill of a shelf with plenty leaves the processors to
+// the run that has just begun; a short one is over by then.
+const yield = 3 * time.Millisecond
+
 // attempts is how many children a run is offered, beside those that may have
 // died together on the shelf, and how many slots a child is offered.
 const attempts = 3
@@ -165,8 +169,13 @@ func (p *Pool) take(ctx context.Context, kind string) (*place, error) {
 			continue
 		}
 		sh.demand.taken(len(sh.ready), false, time.Now())
+		plenty := len(sh.ready) > sh.demand.target/2
 		p.mu.Unlock()
-		p.refill(kind)
+		if plenty {
+			time.AfterFunc(yield, func() { p.refill(kind) })
+		} else {
+			p.refill(kind)
+		}
 		return pl, nil
 	}
 	sh.demand.taken(0, true, time.Now())
