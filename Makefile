@@ -42,6 +42,10 @@ fmt: ## format the Go sources
 lock: ## write requirements.txt anew from requirements.in
 	@scripts/lock.sh
 
+.PHONY: soak
+soak: setup build ## 20 000 runs, a tenth hostile, the zygote killed every few seconds; options in SOAK_ARGS
+	@TEST_BINARY=bin/pyexec go run ./e2e/soak $(SOAK_ARGS)
+
 .PHONY: bench
 bench: setup build ## measure against references; options in BENCH_ARGS, as -quick
 	@go run ./e2e/bench $(BENCH_ARGS)
