@@ -109,7 +109,7 @@ func (l *load) one(n int) {
 	script := fmt.Sprintf("def main():\n    print('run %d')\n    return {'n': %d, 'twice': %d * 2}\n", n, n, n)
 	switch {
 	case hostile:
-		script = l.scripts[rand.IntN(len(l.scripts))] //nolint:gosec // any will do
+		script = l.scripts[rand.IntN(len(l.scripts))]
 	case n%20 == 1:
 		script = fmt.Sprintf("import pandas as pd\ndef main():\n    print('run %d')\n    return {'n': %d, 'twice': int(pd.Series([%d, %d]).sum())}\n", n, n, n, n)
 	}
@@ -186,7 +186,7 @@ func (l *load) nearKill() bool {
 // kill ends the root zygote, which takes all others along, at random times.
 func (l *load) kill(ctx context.Context) {
 	for l.o.every > 0 {
-		wait := l.o.every/2 + rand.N(l.o.every) //nolint:gosec // any time will do
+		wait := l.o.every/2 + rand.N(l.o.every)
 		select {
 		case <-ctx.Done():
 			return
