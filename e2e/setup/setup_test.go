@@ -56,11 +56,14 @@ func newProject(t *testing.T) *project {
 			p.must(os.WriteFile(to, data, 0o755))
 		}
 	}
-	p.env = []string{"HOME=" + base, "PYTHONDONTWRITEBYTECODE=1"}
+	// What a killed setup leaves behind goes with the test.
+	tmp := filepath.Join(p.root, "tmp")
+	p.must(os.MkdirAll(tmp, 0o755))
+	p.env = []string{"HOME=" + base, "TMPDIR=" + tmp, "PYTHONDONTWRITEBYTECODE=1"}
 	for _, entry := range os.Environ() {
 		name, _, _ := strings.Cut(entry, "=")
 		switch name {
-		case "HOME", "SETUP_DIR", "SETUP_PYTHON", "PYTHONDONTWRITEBYTECODE":
+		case "HOME", "TMPDIR", "SETUP_DIR", "SETUP_PYTHON", "PYTHONDONTWRITEBYTECODE":
 		default:
 			p.env = append(p.env, entry)
 		}

@@ -181,6 +181,10 @@ def mount_proc(config: Config, at: str) -> None:
             sc.mount("none", at, "tmpfs", sc.MS_RDONLY | _QUIET, "size=4k,nr_inodes=2")
 
 
+# Neither real-time priority nor message queues can be used there either.
+_NOT_ON_GVISOR = ("RTPRIO", "MSGQUEUE")
+
+
 def set_rlimits(limits: dict[str, int]) -> None:
     with step("rlimits"):
         for name, value in limits.items():
@@ -192,10 +196,9 @@ def set_rlimits(limits: dict[str, int]) -> None:
                 value = min(value, hard)
             try:
                 resource.setrlimit(which, (value, value))
-            except ValueError:
-                pass  # gVisor cannot set RTPRIO and MSGQUEUE: none can be used there
-            except PermissionError:
-                pass
+            except (OSError, ValueError) as refused:
+                if name not in _NOT_ON_GVISOR:
+                    raise OSError(errno.EPERM, f"RLIMIT_{name}: {refused}") from refused
 
 
 def drop_bounding_set() -> None:
