@@ -158,8 +158,10 @@ func (j *Jail) newGroup(id int) (*cgroup.Group, error) {
 
 // keepAlive starts a new generation when the current one dies, with backoff.
 func (j *Jail) keepAlive() {
-	const least, most, settled = 50 * time.Millisecond, 5 * time.Second, 10 * time.Second
-	backoff := least
+	// Only a zygote that dies young is waited for: one that served for a while
+	// and was killed is replaced at once, however often that happens.
+	const least, most, young = 50 * time.Millisecond, 5 * time.Second, time.Second
+	backoff, paused := least, time.Duration(0)
 	for {
 		g := j.generation()
 		select {
@@ -171,7 +173,7 @@ func (j *Jail) keepAlive() {
 			return
 		}
 		age := time.Since(g.born)
-		if age > settled {
+		if age > young+paused {
 			backoff = least
 		}
 		for !g.isRetired() && j.ctx.Err() == nil {
@@ -184,6 +186,7 @@ func (j *Jail) keepAlive() {
 			}
 			// After a success, too: one that dies at once is not replaced at once.
 			j.pause(backoff)
+			paused = backoff
 			backoff = min(backoff*2, most)
 		}
 	}
