@@ -19,7 +19,7 @@ const (
 	canaryAbstract = "@corpus-host-canary"
 	canaryAddr     = "127.0.0.1:39999"
 	canaryPort     = 39999
-	canaryPatience = 90 * time.Second // another corpus may be running
+	canaryPatience = 5 * time.Minute // another corpus may be running
 
 	afVsock       = 40
 	vmaddrCIDAny  = 0xffffffff
