@@ -67,7 +67,7 @@ func TestLayers(t *testing.T) {
 	t.Cleanup(canaries.Close)
 	attack := func(t *testing.T, m mutation, without []string) *corpus.Report {
 		t.Helper()
-		args := append([]string{"--policy=off", "--ready=2"}, m.args...)
+		args := append([]string{"--policy=off", "--ready=2", "--timeout=30s"}, m.args...)
 		if m.level != "" {
 			args = append(args, "--unsafe-force-level="+m.level)
 		}
@@ -78,6 +78,7 @@ func TestLayers(t *testing.T) {
 		only := regexp.MustCompile("^(" + m.red + ")$")
 		report, err := corpus.Run(t.Context(), server.BaseURL, corpus.Options{
 			Dir: dirs[m.own], Only: only, Policy: "off", Level: "full", Canaries: canaries,
+			Patience: 25 * time.Second, // an attack that succeeds may take its time
 			Linger: 100 * time.Millisecond, HostRoots: []string{t.TempDir()},
 		})
 		if err != nil {
