@@ -79,7 +79,7 @@ func TestLayers(t *testing.T) {
 		report, err := corpus.Run(t.Context(), server.BaseURL, corpus.Options{
 			Dir: dirs[m.own], Only: only, Policy: "off", Level: "full", Canaries: canaries,
 			Patience: 25 * time.Second, // an attack that succeeds may take its time
-			Linger: 100 * time.Millisecond, HostRoots: []string{t.TempDir()},
+			Linger:   100 * time.Millisecond, HostRoots: []string{t.TempDir()},
 		})
 		if err != nil {
 			t.Fatal(err)
