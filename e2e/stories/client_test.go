@@ -209,18 +209,22 @@ func eventually(t testing.TB, within time.Duration, condition func() bool) {
 // child of nsjail, or of the server where there is no nsjail.
 func zygote(t testing.TB, server *e2etest.Server) e2etest.Process {
 	t.Helper()
-	all := server.Snapshot().Processes
-	parent := server.Pid
-	for _, p := range all {
-		if p.Name == "nsjail" {
-			parent = p.Pid
+	var found e2etest.Process
+	eventually(t, 10*time.Second, func() bool { // one that was killed is being replaced
+		all := server.Snapshot().Processes
+		parent := server.Pid
+		for _, p := range all {
+			if p.Name == "nsjail" {
+				parent = p.Pid
+			}
 		}
-	}
-	i := slices.IndexFunc(all, func(p e2etest.Process) bool { return p.Parent == parent })
-	if i < 0 {
-		t.Fatalf("no zygote among %v", all)
-	}
-	return all[i]
+		i := slices.IndexFunc(all, func(p e2etest.Process) bool { return p.Parent == parent })
+		if i >= 0 {
+			found = all[i]
+		}
+		return i >= 0
+	})
+	return found
 }
 
 // groups are the cgroups that carry the server's pid.
