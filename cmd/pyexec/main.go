@@ -106,7 +106,7 @@ func serve(args []string) int {
 		}
 		return exitFailure
 	}
-	log.Info("serving", "addr", a.Addr(), "version", version)
+	log.Info("serving", "addr", a.Addr(), "metrics", a.MetricsAddr(), "version", version)
 	a.Welcome(os.Stderr)
 	if err := a.Run(ctx); err != nil {
 		log.Error("stopped", "error", err)

@@ -42,6 +42,7 @@ type Admission struct {
 type Stats struct {
 	Running int
 	Queued  int
+	Memory  pyexec.Bytes // the limits of those running, added up
 }
 
 // New returns a stage that runs requests on next.
@@ -68,11 +69,11 @@ func (a *Admission) Execute(ctx context.Context, req pyexec.Request) (pyexec.Res
 	return res, err
 }
 
-// Stats tells how many requests run and wait.
+// Stats tells how many requests run and wait, and what those running may need.
 func (a *Admission) Stats() Stats {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return Stats{Running: a.running, Queued: a.line.size}
+	return Stats{Running: a.running, Queued: a.line.size, Memory: a.memory}
 }
 
 // Drain refuses every request that has no place yet, those waiting and those

@@ -20,6 +20,7 @@ import (
 	"github.com/python-code-executor/pyexec/internal/config"
 	"github.com/python-code-executor/pyexec/internal/httpapi"
 	"github.com/python-code-executor/pyexec/internal/jail"
+	"github.com/python-code-executor/pyexec/internal/metrics"
 	"github.com/python-code-executor/pyexec/internal/pool"
 )
 
@@ -30,6 +31,9 @@ type App struct {
 	jail      *jail.Jail
 	pool      *pool.Pool
 	admission *admission.Admission
+	executor  pyexec.Executor // admission and what counts it
+	metrics   *metricsServer
+	budget    pyexec.Bytes // memory for all runs together
 	health    *health
 	server    *http.Server
 	listener  net.Listener
@@ -61,7 +65,7 @@ func New(ctx context.Context, c config.Config, version string, log *slog.Logger)
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
-	a := &App{config: c, log: log, listener: listener}
+	a := &App{config: c, log: log, listener: listener, budget: memoryBudget(c)}
 	a.runs, a.endRuns = context.WithCancelCause(context.WithoutCancel(ctx))
 	a.jail, err = jail.Start(ctx, jail.Options{
 		Python: c.Python, NSJail: c.Nsjail, UID: c.SandboxUID,
@@ -77,14 +81,22 @@ func New(ctx context.Context, c config.Config, version string, log *slog.Logger)
 		Open: a.open, Kind: pool.KindOf(c.Preload), Ready: ready(c), Running: c.Concurrency, Log: log,
 	})
 	a.admission = admission.New(admission.Options{
-		Concurrency: c.Concurrency, Memory: memoryBudget(c), Queue: c.Queue, MaxWait: c.MaxWait,
+		Concurrency: c.Concurrency, Memory: a.budget, Queue: c.Queue, MaxWait: c.MaxWait,
 	}, a.pool)
 	a.health = newHealth(a)
+	counts := metrics.New(version, a.state)
+	a.executor = counts.Count(a.admission)
 	api := httpapi.New(httpapi.Options{
 		Executor: a, Limits: c.Limits(), Health: a.health.check, Ready: a.health.ready,
-		Logger: log, Version: version,
+		Observe: func(answer httpapi.Answer) { counts.Answered(answer.Route, answer.Status, answer.Code) },
+		Logger:  log, Version: version,
 	})
-	a.server = httpapi.NewServer(api, log)
+	var handler http.Handler
+	if handler, a.metrics, err = serveMetrics(ctx, c.MetricsAddr, counts.Handler(), api, log); err != nil {
+		a.Close() //nolint:contextcheck // closing outlives whoever asks for it
+		return nil, err
+	}
+	a.server = httpapi.NewServer(handler, log)
 	return a, nil
 }
 
@@ -127,7 +139,7 @@ func (a *App) Execute(ctx context.Context, req pyexec.Request) (pyexec.Result, e
 	defer cancel(nil)
 	stop := context.AfterFunc(a.runs, func() { cancel(context.Cause(a.runs)) }) //nolint:contextcheck // ends with its owner, not with a caller
 	defer stop()
-	return a.admission.Execute(ctx, req)
+	return a.executor.Execute(ctx, req)
 }
 
 // Addr is where the server listens.
@@ -145,6 +157,7 @@ var errGrace = &pyexec.Error{
 // nothing is left of them.
 func (a *App) Run(ctx context.Context) error {
 	a.pool.Fill()
+	a.metrics.start()
 	tested := make(chan struct{}) // meanwhile runs are served, and /readyz is 503
 	go func() {                   //nolint:contextcheck // the probe ends with the server's runs
 		defer close(tested)
@@ -185,6 +198,7 @@ func (a *App) Run(ctx context.Context) error {
 func (a *App) Close() {
 	a.endRuns(errGrace)
 	a.listener.Close()
+	a.metrics.close()
 	a.health.close()
 	a.pool.Close()
 	a.jail.Close()

@@ -30,6 +30,7 @@ var edges = map[string]map[string]string{
 		"internal/config":    "the only package that knows all others",
 		"internal/httpapi":   "the only package that knows all others",
 		"internal/jail":      "the only package that knows all others",
+		"internal/metrics":   "the only package that knows all others",
 		"internal/pool":      "the only package that knows all others",
 	},
 	"internal/jail": {

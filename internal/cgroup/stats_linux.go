@@ -3,6 +3,7 @@ package cgroup
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -75,6 +76,27 @@ func (g *Group) Stats() (Stats, error) {
 		s.PIDsRefused = refused - g.basePIDs
 	}
 	return s, nil
+}
+
+// CurrentMemory is what all groups use together. A group that goes meanwhile
+// counts as nothing.
+func (m *Manager) CurrentMemory() pyexec.Bytes {
+	m.mu.Lock()
+	files := make([]string, 0, len(m.groups))
+	for g := range m.groups {
+		files = append(files, filepath.Join(g.mem, flavours[m.version].current))
+	}
+	m.mu.Unlock()
+	var sum pyexec.Bytes
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue
+		}
+		n, _ := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+		sum += pyexec.Bytes(n)
+	}
+	return sum
 }
 
 func number(f *os.File) (int64, error) {

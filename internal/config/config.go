@@ -34,6 +34,7 @@ type Config struct {
 	ZygoteMaxAge     time.Duration
 	LogFormat        string // json or text; auto is json unless stderr is a terminal
 	LogLevel         string // debug, info, warn or error
+	MetricsAddr      string // auto, off, main, or an address
 
 	// UnsafeDisableLayers takes protections away, for the tests that show
 	// what each of them stops.
@@ -71,6 +72,7 @@ var settings = []setting{
 	{"preload", "", "MODULES", "more modules to import ahead of runs, beside numpy, pandas and requests", list(func(c *Config) *[]string { return &c.Preload })},
 	{"zygote-max-runs", "10000", "N", "runs after which a zygote is replaced", number(func(c *Config) *int { return &c.ZygoteMaxRuns }, 1, 1<<30)},
 	{"zygote-max-age", "1h", "DURATION", "age at which a zygote is replaced", duration(func(c *Config) *time.Duration { return &c.ZygoteMaxAge }, time.Second, 1000*time.Hour)},
+	{"metrics-addr", "auto", "HOST:PORT|auto|main|off", "where GET /metrics is served to Prometheus: an address, main (beside /execute), off, or auto, which is 127.0.0.1:9090 if that is free", text(func(c *Config) *string { return &c.MetricsAddr }, isMetricsAddr)},
 	{"log-format", "auto", "FORMAT", "auto, json or text; auto is text on a terminal", oneOf(func(c *Config) *string { return &c.LogFormat }, "auto", "json", "text")},
 	{"log-level", "info", "LEVEL", "debug, info, warn or error", oneOf(func(c *Config) *string { return &c.LogLevel }, "debug", "info", "warn", "error")},
 	{"unsafe-disable-layers", "", "LAYERS", "for tests only: protections to take away, by their names in /health", list(func(c *Config) *[]string { return &c.UnsafeDisableLayers })},

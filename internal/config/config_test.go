@@ -51,7 +51,7 @@ func TestDefaults(t *testing.T) {
 		Python:           filepath.Join(root, ".pyexec/venv/bin/python3"),
 		Nsjail:           filepath.Join(root, ".pyexec/bin/nsjail"),
 		SandboxUID:       64646, ZygoteMaxRuns: 10_000, ZygoteMaxAge: time.Hour,
-		LogFormat: "auto", LogLevel: "info",
+		MetricsAddr: "auto", LogFormat: "auto", LogLevel: "info",
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)

@@ -60,6 +60,7 @@ func (c Config) attrs() []slog.Attr {
 		slog.String("preload", strings.Join(c.Preload, ",")),
 		slog.Int("zygote-max-runs", c.ZygoteMaxRuns),
 		slog.Duration("zygote-max-age", c.ZygoteMaxAge),
+		slog.String("metrics-addr", c.MetricsAddr),
 		slog.String("log-format", c.LogFormat),
 		slog.String("log-level", c.LogLevel),
 		slog.String("unsafe-disable-layers", strings.Join(c.UnsafeDisableLayers, ",")),

@@ -134,6 +134,16 @@ func isAddr(s string) error {
 	return isPort(port)
 }
 
+func isMetricsAddr(s string) error {
+	if s == "auto" || s == "main" || s == "off" {
+		return nil
+	}
+	if err := isAddr(s); err != nil {
+		return fmt.Errorf("%w, nor auto, main or off", err)
+	}
+	return nil
+}
+
 func isPort(s string) error {
 	if n, err := strconv.ParseUint(s, 10, 16); err != nil || strconv.FormatUint(n, 10) != s {
 		return fmt.Errorf("%q is not a port between 0 and 65535", s)

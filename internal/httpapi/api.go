@@ -29,10 +29,20 @@ type Options struct {
 	// if it is an *pyexec.Error.
 	Ready func() error
 
+	// Observe is told of every answer, after it was written; it must not wait.
+	Observe func(Answer)
+
 	Logger       *slog.Logger
 	Version      string
 	BodyTimeout  time.Duration // for the client to send the body; 0: 10 s
 	WriteTimeout time.Duration // for the client to take an answer; 0: 30 s
+}
+
+// Answer is what Observe is told.
+type Answer struct {
+	Route  string      // of the closed set of routes, "other" for none
+	Status int         // 499: the client left
+	Code   pyexec.Code // why no run came of it; empty where one did, or none was asked for
 }
 
 // API is the handler of all routes.
@@ -50,6 +60,9 @@ func New(opts Options) *API {
 	}
 	if opts.Ready == nil {
 		opts.Ready = func() error { return nil }
+	}
+	if opts.Observe == nil {
+		opts.Observe = func(Answer) {}
 	}
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
@@ -89,6 +102,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if rep.status != statusClientGone {
 		a.write(x, rep)
 	}
+	a.opts.Observe(Answer{Route: x.route, Status: rep.status, Code: rep.code})
 	x.log(a.opts.Logger, rep) //nolint:contextcheck // the line is written for requests that have ended, too
 	if rep.status == statusClientGone {
 		panic(http.ErrAbortHandler) // closes the connection without a word

@@ -380,12 +380,14 @@ func (g *generation) count() {
 	j.wg.Go(func() {
 		next, err := j.newGeneration(j.ctx, j.spec)
 		if err != nil {
+			j.failed.Add(1)
 			j.log.Error("the zygote could not be renewed; the old one goes on", "error", err, "again_in", renewAgain)
 			j.pause(renewAgain)
 			g.renewing.Store(false)
 			return
 		}
 		next.growAll()
+		j.renewed.Add(1)
 		j.install(next)
 	})
 }

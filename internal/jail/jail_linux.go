@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -91,6 +92,8 @@ type Jail struct {
 	changed   chan struct{} // closed and remade when current changes
 	closed    bool
 	lacking   *wire.StepFailed // what the last child could not do; nil when it was confined
+
+	lost, renewed, failed atomic.Int64 // generations: see Stats
 }
 
 // Start chooses the highest level that the platform allows, by doing each of
@@ -180,8 +183,10 @@ func (j *Jail) keepAlive() {
 			j.log.Warn("a zygote is gone; starting another", "age", age.Round(time.Millisecond))
 			next, err := j.newGeneration(j.ctx, j.spec)
 			if err == nil {
+				j.lost.Add(1)
 				j.install(next)
 			} else {
+				j.failed.Add(1)
 				j.log.Error("the zygote could not be started", "error", err, "again_in", backoff)
 			}
 			// After a success, too: one that dies at once is not replaced at once.
@@ -283,6 +288,23 @@ func (j *Jail) Tried() []Reason {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.tried
+}
+
+// Stats are counts since the start, and the memory of this moment.
+type Stats struct {
+	Lost, Renewed, Failed int64 // generations of zygotes: replaced after a death, replaced at their age, not started
+
+	Memory    pyexec.Bytes // of slots and children
+	HasMemory bool         // cgroups tell Memory
+}
+
+// Stats reads a file for each slot.
+func (j *Jail) Stats() Stats {
+	s := Stats{Lost: j.lost.Load(), Renewed: j.renewed.Load(), Failed: j.failed.Load()}
+	if j.cgroups != nil {
+		s.Memory, s.HasMemory = j.cgroups.CurrentMemory(), true
+	}
+	return s
 }
 
 // confined notes how the confinement of a slot or child went. Errors that say

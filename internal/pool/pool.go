@@ -211,15 +211,22 @@ func (p *Pool) leave(sh *shelf, got chan taken) {
 	}
 }
 
-// Ready is how many children wait for a script, by kind.
-func (p *Pool) Ready() map[string]int {
+// Stats are the counts of one kind at this moment.
+type Stats struct {
+	Ready  int // children that wait for a script
+	Target int // how many should
+	Slots  int // all of them, those in use included
+}
+
+// Stats tells the counts of each kind.
+func (p *Pool) Stats() map[string]Stats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	ready := make(map[string]int, len(p.shelves))
+	stats := make(map[string]Stats, len(p.shelves))
 	for kind, sh := range p.shelves {
-		ready[kind] = len(sh.ready)
+		stats[kind] = Stats{Ready: len(sh.ready), Target: sh.demand.target, Slots: sh.slots}
 	}
-	return ready
+	return stats
 }
 
 // Close ends all slots, with what still runs in them, and waits. It may be

@@ -56,7 +56,7 @@ func TestRefillBeginsWithTheTake(t *testing.T) {
 	bubble(t, 1, &sandbox{}, func(t *testing.T, p *pool.Pool) {
 		go execute(t, p, "10s")
 		time.Sleep(openTime + prepareTime + time.Millisecond)
-		if got := p.Ready()["base"]; got != 1 {
+		if got := p.Stats()["base"].Ready; got != 1 {
 			t.Errorf("%d ready while a run goes on, want 1", got)
 		}
 		time.Sleep(10 * time.Second)
@@ -112,7 +112,7 @@ func TestWaitersThatLeave(t *testing.T) {
 		cancel()
 		wg.Wait()
 		time.Sleep(time.Second)
-		if got := p.Ready()["base"]; got != 1 {
+		if got := p.Stats()["base"].Ready; got != 1 {
 			t.Errorf("%d ready, want 1: children of waiters that left are kept", got)
 		}
 		execute(t, p, "1ms")
@@ -186,7 +186,7 @@ func TestStaleSlotsAreReplacedWithoutAWait(t *testing.T) {
 				t.Errorf("slot %d is stale and still kept", s.id)
 			}
 		}
-		if got := p.Ready()["base"]; got != 3 {
+		if got := p.Stats()["base"].Ready; got != 3 {
 			t.Errorf("%d ready, want 3", got)
 		}
 	})

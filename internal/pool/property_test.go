@@ -99,7 +99,7 @@ func play(ready int, steps []step) string {
 		case "sleep":
 			time.Sleep(time.Duration(s.ms) * time.Millisecond)
 		}
-		if n := p.Ready()["base"]; n > ready {
+		if n := p.Stats()["base"].Ready; n > ready {
 			return fmt.Sprintf("%d ready, of at most %d", n, ready)
 		}
 	}
@@ -123,7 +123,7 @@ func play(ready int, steps []step) string {
 		return "when the trouble had passed: " + err.Error()
 	}
 	time.Sleep(time.Minute)
-	if n := p.Ready()["base"]; n != ready {
+	if n := p.Stats()["base"].Ready; n != ready {
 		return fmt.Sprintf("%d ready in the end, want %d", n, ready)
 	}
 	p.Close()
