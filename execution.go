@@ -33,7 +33,28 @@ type Request struct {
 	Timeout time.Duration     // wall clock, from the moment the script is handed over
 	Memory  Bytes             // of the whole run, its files included
 	Details bool              // the caller wants usage, stderr, files and isolation
+	Watcher Watcher           // is told of the run while it goes on; nil for nobody
 }
+
+// Watcher is told of a run while it goes on. Its methods must not block, since
+// the run's pipes wait for them; they are called by several goroutines, and
+// none of them once Execute has returned.
+type Watcher interface {
+	// Started is called once, when a child has the script.
+	Started()
+	// Printed is called with valid UTF-8. All texts of a stream, one after the
+	// other, are the stream of the Result, its caps and last line included.
+	Printed(from Stream, text string)
+}
+
+// Stream is one of the two that a run prints to.
+type Stream int
+
+// The streams.
+const (
+	Stdout Stream = iota
+	Stderr
+)
 
 // File is a file that goes into a run, or that a run left in its output folder.
 type File struct {

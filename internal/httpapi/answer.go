@@ -27,19 +27,29 @@ type reply struct {
 	cause      error // for the log alone
 }
 
-// write sends rep with the headers that every answer has.
-func (a *API) write(x *exchange, rep reply) {
-	h := x.w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.Itoa(len(rep.body)))
+// commonHeader sets what every answer has.
+func (x *exchange) commonHeader(h http.Header) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Request-Id", x.id)
+}
+
+// write sends rep with the headers that every answer has, or ends the stream
+// with it.
+func (a *API) write(x *exchange, rep reply) {
+	if x.stream != nil && x.stream.begun() {
+		x.stream.end(rep)
+		return
+	}
+	h := x.w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(rep.body)))
+	x.commonHeader(h)
 	if rep.allow != "" {
 		h.Set("Allow", rep.allow)
 	}
 	if rep.retryAfter > 0 {
-		h.Set("Retry-After", strconv.FormatInt(int64((rep.retryAfter+time.Second-1)/time.Second), 10))
+		h.Set("Retry-After", strconv.FormatInt(seconds(rep.retryAfter), 10))
 	}
 	if x.route == "execute" {
 		h.Set("Server-Timing", fmt.Sprintf("queue;dur=%.1f, spawn;dur=%.1f, run;dur=%.1f",
@@ -51,10 +61,14 @@ func (a *API) write(x *exchange, rep reply) {
 	x.closing(h)
 	_ = x.control.SetWriteDeadline(time.Now().Add(a.opts.WriteTimeout))
 	x.w.WriteHeader(rep.status)
+	x.bytesOut = len(rep.body)
 	if _, err := x.w.Write(rep.body); err == nil && !x.bodyRead {
 		_ = x.control.Flush() // the client must have it before linger begins
 	}
 }
+
+// seconds rounds up, as Retry-After wants it.
+func seconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }
 
 // ran is the answer for a run, whatever it came to.
 func (x *exchange) ran(req pyexec.Request, res pyexec.Result) reply {

@@ -35,7 +35,8 @@ type Options struct {
 	Logger       *slog.Logger
 	Version      string
 	BodyTimeout  time.Duration // for the client to send the body; 0: 10 s
-	WriteTimeout time.Duration // for the client to take an answer; 0: 30 s
+	WriteTimeout time.Duration // for the client to take an answer, or the next events; 0: 30 s
+	Heartbeat    time.Duration // of a stream in which nothing happens; 0: 3 s
 }
 
 // Answer is what Observe is told.
@@ -72,6 +73,9 @@ func New(opts Options) *API {
 	}
 	if opts.WriteTimeout == 0 {
 		opts.WriteTimeout = 30 * time.Second
+	}
+	if opts.Heartbeat == 0 {
+		opts.Heartbeat = 3 * time.Second
 	}
 	return &API{opts: opts}
 }
@@ -148,10 +152,15 @@ func (a *API) execute(x *exchange) reply {
 		return x.failed(err)
 	}
 	req.ID, req.Caller = x.id, x.caller()
-	res, err := a.opts.Executor.Execute(x.r.Context(), req)
+	execute := a.opts.Executor.Execute
+	if wantsStream(x.r) {
+		x.stream = newStream(x, a.opts)
+		execute = x.stream.execute
+	}
+	res, err := execute(x.r.Context(), req)
 	x.timing, x.isolation = res.Timing, res.Isolation.Level
 	if err != nil {
-		if pyexec.CodeOf(err) == pyexec.CodeCanceled && x.r.Context().Err() == nil {
+		if pyexec.CodeOf(err) == pyexec.CodeCanceled && x.r.Context().Err() == nil && (x.stream == nil || x.stream.err == nil) {
 			err = &pyexec.Error{Code: pyexec.CodeInternal, Err: errors.Join(errors.New("bug: canceled with the client still there"), err)}
 		}
 		x.stdout = res.Stdout

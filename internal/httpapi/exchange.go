@@ -25,10 +25,12 @@ type exchange struct {
 	route    string // of the closed set of routes, "other" for none
 	bodyRead bool   // to its end
 	bytesIn  int
+	bytesOut int
 
 	timing    pyexec.Timing
 	isolation string // level that the run had
 	stdout    string // of a run that the service lost
+	stream    *stream
 }
 
 var goodID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
@@ -80,14 +82,15 @@ func (x *exchange) log(logger *slog.Logger, rep reply) {
 		slog.String("outcome", rep.outcome),
 		slog.Float64("total_ms", millis(time.Since(x.start))),
 		slog.Int("bytes_in", x.bytesIn),
-		slog.Int("bytes_out", len(rep.body)),
+		slog.Int("bytes_out", x.bytesOut),
 	}
 	if x.route == "execute" {
 		attrs = append(attrs,
 			slog.String("caller", x.caller()),
 			slog.Float64("queue_ms", millis(x.timing.Queue)),
 			slog.Float64("spawn_ms", millis(x.timing.Spawn)),
-			slog.Float64("run_ms", millis(x.timing.Run)))
+			slog.Float64("run_ms", millis(x.timing.Run)),
+			slog.Bool("stream", x.stream != nil))
 	}
 	if x.trace.id != "" {
 		attrs = append(attrs, slog.String("trace_id", x.trace.id), slog.String("parent_id", x.trace.parent))

@@ -1,13 +1,10 @@
 package jail
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -66,8 +63,8 @@ type outcome struct {
 // the client's leaving, end the child, collect what it printed.
 func (r *run) do(ctx context.Context, frame []byte) (pyexec.Result, error) {
 	go r.handOver(frame)
-	stdout := collect(r.pipes.stdout, r.limits.Stdout)
-	stderr := collect(r.pipes.stderr, r.limits.Stderr)
+	stdout := collect(r.pipes.stdout, r.limits.Stdout, r.printed(pyexec.Stdout))
+	stderr := collect(r.pipes.stderr, r.limits.Stderr, r.printed(pyexec.Stderr))
 	told := make(chan outcome, 1)
 	go func() {
 		defer close(r.read)
@@ -76,6 +73,9 @@ func (r *run) do(ctx context.Context, frame []byte) (pyexec.Result, error) {
 			return
 		}
 		r.started.Store(true)
+		if r.req.Watcher != nil {
+			r.req.Watcher.Started()
+		}
 		out, err := wire.ReadOutcome(r.pipes.frames, r.limits)
 		told <- outcome{out, err}
 	}()
@@ -101,19 +101,35 @@ func (r *run) do(ctx context.Context, frame []byte) (pyexec.Result, error) {
 	res.Timing.Run = time.Since(r.began)
 	res.Usage.Wall = res.Timing.Run
 	r.slot.kill()
-	if err != nil {
-		if !errors.Is(err, pyexec.ErrNotStarted) {
-			res.Stdout, _ = stdout.finish(drainTime) // of a run that the service lost
-		}
-		return res, err
-	}
-	if r.req.Details {
+	if err == nil && r.req.Details {
 		r.addUsage(&res)
 	}
+	// To their ends in any case: a watcher hears nothing after the return.
 	res.Stdout, res.Truncated.Stdout = stdout.finish(drainTime)
 	res.Stderr, res.Truncated.Stderr = stderr.finish(drainTime)
+	r.quiet()
+	if err != nil {
+		return res, err
+	}
 	res.Isolation = r.slot.jail.Isolation()
 	return res, nil
+}
+
+// printed is what tells the watcher of a stream's text; nil when there is none.
+func (r *run) printed(from pyexec.Stream) func(string) {
+	if r.req.Watcher == nil {
+		return nil
+	}
+	return func(text string) { r.req.Watcher.Printed(from, text) }
+}
+
+// quiet waits until the watcher cannot be told of the start any more.
+func (r *run) quiet() {
+	if r.req.Watcher == nil {
+		return
+	}
+	_ = r.pipes.result.SetReadDeadline(time.Now().Add(drainTime))
+	<-r.read
 }
 
 // handOver writes the request and then the script's stdin, which a script may
@@ -279,68 +295,4 @@ func (r *run) addUsage(res *pyexec.Result) {
 			res.Usage.Memory = stats.PeakMemory
 		}
 	}
-}
-
-// collector keeps the first bytes of a stream and counts the rest.
-type collector struct {
-	file    *os.File
-	limit   int
-	done    chan struct{}
-	kept    bytes.Buffer
-	dropped int64
-}
-
-func collect(f *os.File, limit pyexec.Bytes) *collector {
-	c := &collector{file: f, limit: int(limit), done: make(chan struct{})}
-	go func() {
-		defer close(c.done)
-		_, _ = io.CopyBuffer(c, struct{ io.Reader }{f}, make([]byte, 4<<10))
-	}()
-	return c
-}
-
-// Write implements io.Writer.
-func (c *collector) Write(b []byte) (int, error) {
-	keep := min(len(b), c.limit-c.kept.Len())
-	c.kept.Write(b[:keep])
-	c.dropped += int64(len(b) - keep)
-	return len(b), nil
-}
-
-// finish waits for the end of the stream, at most for d, and returns its text
-// as valid UTF-8, with a last line that says what was dropped.
-func (c *collector) finish(d time.Duration) (string, int64) {
-	_ = c.file.SetReadDeadline(time.Now().Add(d))
-	<-c.done
-	text := c.kept.Bytes()
-	if c.dropped > 0 {
-		// A character cut in two at the cap is dropped whole.
-		for i := 1; i <= 3 && i <= len(text); i++ {
-			if b := text[len(text)-i]; b >= 0xC0 {
-				if need := utf8Length(b); need > i {
-					text = text[:len(text)-i]
-					c.dropped += int64(i)
-				}
-				break
-			} else if b < 0x80 {
-				break
-			}
-		}
-		s := strings.ToValidUTF8(string(text), "\uFFFD")
-		if !strings.HasSuffix(s, "\n") {
-			s += "\n"
-		}
-		return s + fmt.Sprintf("[output truncated: %d bytes dropped]\n", c.dropped), c.dropped
-	}
-	return strings.ToValidUTF8(string(text), "\uFFFD"), 0
-}
-
-func utf8Length(first byte) int {
-	switch {
-	case first >= 0xF0:
-		return 4
-	case first >= 0xE0:
-		return 3
-	}
-	return 2
 }
