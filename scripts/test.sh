@@ -37,6 +37,11 @@ else
 	say "no shellcheck here: the scripts are not checked"
 fi
 
+# The shells that completion is tested in.
+if [ "${CI:-}" = true ] && ! { command -v zsh && command -v fish; } >/dev/null; then
+	apt_install zsh fish || say "no zsh and fish: their completion is not tested"
+fi
+
 say "python -m unittest"
 PYTHONPATH=runner "$pyexec_dir/venv/bin/python" -W error::SyntaxWarning -m unittest discover -s runner/tests \
 	>"$results/unittest" 2>&1 || true

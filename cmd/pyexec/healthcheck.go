@@ -9,6 +9,12 @@ import (
 	"time"
 )
 
+var healthcheckCommand = command{
+	name: "healthcheck", summary: "exit 0 when the server on $PORT or 8080 is healthy",
+	examples: []string{"pyexec healthcheck && echo well"},
+	run:      func(*invocation) int { return healthcheck() },
+}
+
 // healthcheck is for Docker's HEALTHCHECK: the image has no curl.
 func healthcheck() int {
 	port := os.Getenv("PORT")

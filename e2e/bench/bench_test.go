@@ -63,7 +63,7 @@ func TestStatistics(t *testing.T) {
 	for i := range 100 {
 		s = append(s, float64(100-i))
 	}
-	if got := s.spread(); got != (spread{50, 90, 99, 100}) {
+	if got := s.Spread(); got != (spread{P50: 50, P90: 90, P99: 99, N: 100}) {
 		t.Errorf("spread is %v", got)
 	}
 	if got := median([]float64{3, 1, 2, 4}); got != 2.5 {

@@ -53,7 +53,7 @@ func (b *bench) latencyRound(ctx context.Context) error {
 				if err != nil {
 					return err
 				}
-				taken[i].add(time.Since(began))
+				taken[i].Add(time.Since(began))
 				cpu[i] += used
 			}
 		}
@@ -62,14 +62,14 @@ func (b *bench) latencyRound(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			drained.add(d)
+			drained.Add(d)
 		}
 	}
 	for i, it := range items {
-		m := measured{Spread: taken[i].spread(), CPU: milliseconds(cpu[i]) / float64(len(taken[i]))}
+		m := measured{Spread: taken[i].Spread(), CPU: milliseconds(cpu[i]) / float64(len(taken[i]))}
 		b.report.add("latency", it.who.name(), it.what.name, m)
 	}
-	b.report.add("latency", b.ours.name(), "pandas, pool drained", measured{Spread: drained.spread()})
+	b.report.add("latency", b.ours.name(), "pandas, pool drained", measured{Spread: drained.Spread()})
 	return nil
 }
 
@@ -151,9 +151,9 @@ func (b *bench) startRound(ctx context.Context) error {
 			err = f.err
 			continue
 		}
-		b.report.add("start", b.ours.name(), f.what.name, measured{Spread: samples{milliseconds(f.took)}.spread()})
+		b.report.add("start", b.ours.name(), f.what.name, measured{Spread: samples{milliseconds(f.took)}.Spread()})
 	}
-	b.report.add("start", b.ours.name(), "listens", measured{Spread: samples{milliseconds(listening)}.spread()})
+	b.report.add("start", b.ours.name(), "listens", measured{Spread: samples{milliseconds(listening)}.Spread()})
 	if stopped := s.stop(); err == nil {
 		err = stopped
 	}

@@ -6,7 +6,10 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/python-code-executor/pyexec/internal/load"
 )
 
 const clientsAtMost = 8
@@ -18,23 +21,23 @@ func (b *bench) rateRound(ctx context.Context) error {
 	if b.quick {
 		long, short, one = 700*time.Millisecond, 1500*time.Millisecond, 500*time.Millisecond
 	}
-	type load struct {
+	type turn struct {
 		who     target
 		what    workload
 		clients int
 		d       time.Duration
 	}
-	var loads []load
+	var loads []turn
 	for _, w := range []workload{hello, pandasGroup} {
 		for clients := 1; clients <= clientsAtMost; clients *= 2 {
-			loads = append(loads, load{b.ours, w, clients, long})
+			loads = append(loads, turn{b.ours, w, clients, long})
 		}
 	}
-	loads = append(loads, load{b.ours, numpySum, 4, one}, load{b.ours, pureLoop, 4, one},
-		load{b.base, hello, 2, one}, load{b.base, hello, 4, one}, load{b.base, pandasGroup, 2, short},
-		load{b.floor, hello, 1, one}, load{b.floor, pandasGroup, 1, one})
+	loads = append(loads, turn{b.ours, numpySum, 4, one}, turn{b.ours, pureLoop, 4, one},
+		turn{b.base, hello, 2, one}, turn{b.base, hello, 4, one}, turn{b.base, pandasGroup, 2, short},
+		turn{b.floor, hello, 1, one}, turn{b.floor, pandasGroup, 1, one})
 	for _, peer := range b.others {
-		loads = append(loads, load{peer, hello, 4, one}, load{peer, pandasGroup, 2, short})
+		loads = append(loads, turn{peer, hello, 4, one}, turn{peer, pandasGroup, 2, short})
 	}
 	for _, l := range loads {
 		m, err := b.closedLoop(ctx, l.who, l.what, l.clients, l.d)
@@ -48,56 +51,33 @@ func (b *bench) rateRound(ctx context.Context) error {
 
 // closedLoop counts right answers; anything else ends the measurement.
 func (b *bench) closedLoop(ctx context.Context, who target, w workload, clients int, d time.Duration) (measured, error) {
-	// Pools are full and quiet when it begins, so the first answers come from
-	// what had been made ready before: they are not counted.
-	const lead = 300 * time.Millisecond
-	var mu sync.Mutex
-	var all samples
-	var cpu time.Duration
-	var failed error
-	began := time.Now()
-	from, until := began.Add(lead), began.Add(lead+d)
-	var used time.Duration // of our server, over the counted time
-	counting := time.AfterFunc(lead, func() { mu.Lock(); used = -b.server.cpu(); mu.Unlock() })
-	defer counting.Stop()
-	var wg sync.WaitGroup
-	var last time.Time
-	for range clients {
-		wg.Go(func() {
-			for time.Now().Before(until) {
-				sent := time.Now()
-				u, err := who.run(ctx, w)
-				now := time.Now()
-				mu.Lock()
-				if err != nil {
-					failed = err
-				} else if now.After(from) {
-					all.add(now.Sub(sent))
-					cpu += u
-					last = now
-				}
-				stop := failed != nil
-				mu.Unlock()
-				if stop {
-					return
-				}
+	ours := who == target(b.ours) && b.server.usage != nil
+	var before, cpu atomic.Int64 // of our server when counting begins; of others, as they say
+	r, err := load.Loop{
+		Callers: clients, Duration: d,
+		// Pools are full and quiet when it begins, so the first answers come
+		// from what had been made ready before: they are not counted.
+		Lead: 300 * time.Millisecond,
+		Begin: func() {
+			cpu.Store(0)
+			if ours {
+				before.Store(int64(b.server.cpu()))
 			}
-		})
+		},
+		Call: func(ctx context.Context) error {
+			used, err := who.run(ctx, w)
+			cpu.Add(int64(used))
+			return err
+		},
+	}.Run(ctx)
+	if err != nil {
+		return measured{}, err
 	}
-	wg.Wait()
-	if failed != nil {
-		return measured{}, failed
+	used := time.Duration(cpu.Load())
+	if ours {
+		used = b.server.cpu() - time.Duration(before.Load())
 	}
-	if len(all) == 0 {
-		return measured{}, errors.New("no answers")
-	}
-	m := measured{Spread: all.spread(), PerSecond: float64(len(all)) / last.Sub(from).Seconds()}
-	m.CPU = milliseconds(cpu) / float64(len(all))
-	if who == target(b.ours) && b.server.usage != nil {
-		used += b.server.cpu()
-		m.CPU = milliseconds(used) / float64(len(all))
-	}
-	return m, ctx.Err()
+	return measured{Spread: r.Calls.Spread(), PerSecond: r.PerSecond, CPU: milliseconds(used) / float64(len(r.Calls))}, nil
 }
 
 // overloadRound sends four times what the server could answer, whether it
@@ -179,17 +159,17 @@ func (b *bench) openLoop(ctx context.Context, w workload, rate float64, d time.D
 			var no *refusal
 			switch {
 			case err == nil:
-				accepted.add(took)
+				accepted.Add(took)
 				if early {
-					first.add(took)
+					first.Add(took)
 				} else {
-					second.add(took)
+					second.Add(took)
 				}
 				if now.Before(began.Add(d)) {
 					inTime++
 				}
 			case errors.As(err, &no) && (no.status == http.StatusTooManyRequests || no.status == http.StatusServiceUnavailable):
-				refused.add(took)
+				refused.Add(took)
 				if !no.retryAfter {
 					o.NoRetryAfter++
 				}
@@ -202,7 +182,7 @@ func (b *bench) openLoop(ctx context.Context, w workload, rate float64, d time.D
 	wg.Wait()
 	<-health
 	o.Goodput = float64(inTime) / d.Seconds()
-	o.Accepted, o.First, o.Second, o.Refused = accepted.spread(), first.spread(), second.spread(), refused.spread()
+	o.Accepted, o.First, o.Second, o.Refused = accepted.Spread(), first.Spread(), second.Spread(), refused.Spread()
 	return o
 }
 
@@ -217,7 +197,7 @@ func (b *bench) probeHealth(ctx context.Context, until time.Time) (spread, int) 
 		began := time.Now()
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, b.server.url+"/health", nil)
 		if err != nil {
-			return took.spread(), failed + 1
+			return took.Spread(), failed + 1
 		}
 		resp, err := client.Do(req)
 		if err == nil {
@@ -226,8 +206,8 @@ func (b *bench) probeHealth(ctx context.Context, until time.Time) (spread, int) 
 		if err != nil || resp.StatusCode != http.StatusOK {
 			failed++
 		}
-		took.add(time.Since(began))
+		took.Add(time.Since(began))
 		pause(ctx, time.Until(began.Add(100*time.Millisecond)))
 	}
-	return took.spread(), failed
+	return took.Spread(), failed
 }

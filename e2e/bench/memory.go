@@ -123,7 +123,7 @@ func inFlight(ctx context.Context, s *server, t target, idle []process) (float64
 	}
 	sum := 0.0
 	for i := range runs {
-		sum += grown.percentile(100 - 100*float64(i)/float64(len(grown)))
+		sum += grown.Percentile(100 - 100*float64(i)/float64(len(grown)))
 	}
 	return sum / runs, nil
 }

@@ -27,6 +27,15 @@ func (p Process) String() string {
 	return fmt.Sprintf("%d (%s, %c, parent %d)", p.Pid, p.Name, p.State, p.Parent)
 }
 
+// Tree is the processes below pid, which is not among them.
+func Tree(pid int) []Process { return descendants(processes(), pid) }
+
+// Alive tells whether this very process is still there.
+func (p Process) Alive() bool {
+	now, ok := processes()[p.Pid]
+	return ok && now.Start == p.Start && now.State != 'Z'
+}
+
 // processes is the process table as this process sees it.
 func processes() map[int]Process {
 	table := map[int]Process{}

@@ -53,19 +53,33 @@ var ErrConfig = errors.New("the configuration cannot work")
 // New chooses the isolation and starts the zygotes; it returns when scripts
 // without heavy imports could run.
 func New(ctx context.Context, c config.Config, version string, log *slog.Logger) (*App, error) {
-	want, err := jail.ParseRequirement(strings.Join(c.RequireIsolation, ","))
-	if err != nil {
-		return nil, fmt.Errorf("%w: require-isolation: %w", ErrConfig, err)
-	}
-	unsafe, err := jail.ParseUnsafe(c.UnsafeDisableLayers, c.UnsafeForceLevel)
-	if err != nil {
-		return nil, fmt.Errorf("%w: unsafe-disable-layers: %w", ErrConfig, err)
-	}
 	listener, err := net.Listen("tcp", c.Addr)
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
+	return NewOn(ctx, listener, c, version, log)
+}
+
+// NewOn is New for connections that come from listener, which it closes.
+func NewOn(ctx context.Context, listener net.Listener, c config.Config, version string, log *slog.Logger) (*App, error) {
 	a := &App{config: c, log: log, listener: listener, budget: memoryBudget(c)}
+	if err := a.build(ctx, version); err != nil {
+		listener.Close()
+		return nil, err
+	}
+	return a, nil
+}
+
+func (a *App) build(ctx context.Context, version string) error {
+	c, log := a.config, a.log
+	want, err := jail.ParseRequirement(strings.Join(c.RequireIsolation, ","))
+	if err != nil {
+		return fmt.Errorf("%w: require-isolation: %w", ErrConfig, err)
+	}
+	unsafe, err := jail.ParseUnsafe(c.UnsafeDisableLayers, c.UnsafeForceLevel)
+	if err != nil {
+		return fmt.Errorf("%w: unsafe-disable-layers: %w", ErrConfig, err)
+	}
 	a.runs, a.endRuns = context.WithCancelCause(context.WithoutCancel(ctx))
 	a.jail, err = jail.Start(ctx, jail.Options{
 		Python: c.Python, NSJail: c.Nsjail, UID: c.SandboxUID,
@@ -74,8 +88,7 @@ func New(ctx context.Context, c config.Config, version string, log *slog.Logger)
 		MaxRuns: int64(c.ZygoteMaxRuns), MaxAge: c.ZygoteMaxAge, Log: log,
 	})
 	if err != nil {
-		listener.Close()
-		return nil, err
+		return err
 	}
 	a.pool = pool.New(pool.Options{
 		Open: a.open, Kind: pool.KindOf(c.Preload), Ready: ready(c), Running: c.Concurrency, Log: log,
@@ -94,10 +107,10 @@ func New(ctx context.Context, c config.Config, version string, log *slog.Logger)
 	var handler http.Handler
 	if handler, a.metrics, err = serveMetrics(ctx, c.MetricsAddr, counts.Handler(), api, log); err != nil {
 		a.Close() //nolint:contextcheck // closing outlives whoever asks for it
-		return nil, err
+		return err
 	}
 	a.server = httpapi.NewServer(handler, log)
-	return a, nil
+	return nil
 }
 
 // ready bounds how many children wait for each zygote: never more than may run

@@ -46,6 +46,9 @@ type Config struct {
 var Levels = []string{"full", "namespaces-masked-proc", "namespaces-no-landlock", "landlock", "seccomp"}
 
 // setting is one row of the table.
+//
+// Help, completion and the flags that other commands take come from it too: a
+// kind in small letters lists what the value may be.
 type setting struct {
 	name  string // of the flag and the key; PYEXEC_NAME is the variable
 	value string // the default
@@ -56,7 +59,7 @@ type setting struct {
 
 var settings = []setting{
 	{"addr", "127.0.0.1:8080", "HOST:PORT", "where to listen; the variable PORT changes only the port", text(func(c *Config) *string { return &c.Addr }, isAddr)},
-	{"policy", "standard", "LEVEL", "operations refused before a run: standard, strict or off", oneOf(func(c *Config) *string { return &c.Policy }, "standard", "strict", "off")},
+	{"policy", "standard", "standard|strict|off", "operations refused before a run", oneOf(func(c *Config) *string { return &c.Policy }, "standard", "strict", "off")},
 	{"timeout", "10s", "DURATION", "wall clock of a run, the most that a request may ask for", duration(func(c *Config) *time.Duration { return &c.Timeout }, time.Millisecond, time.Hour)},
 	{"memory", "512MB", "SIZE", "memory of a run, the most that a request may ask for", size(func(c *Config) *pyexec.Bytes { return &c.Memory }, pyexec.DefaultLimits().MinMemory, 1<<40)},
 	{"concurrency", "0", "N", "runs at once; 0 is twice the CPUs", number(func(c *Config) *int { return &c.Concurrency }, 0, 10_000)},
@@ -73,8 +76,8 @@ var settings = []setting{
 	{"zygote-max-runs", "10000", "N", "runs after which a zygote is replaced", number(func(c *Config) *int { return &c.ZygoteMaxRuns }, 1, 1<<30)},
 	{"zygote-max-age", "1h", "DURATION", "age at which a zygote is replaced", duration(func(c *Config) *time.Duration { return &c.ZygoteMaxAge }, time.Second, 1000*time.Hour)},
 	{"metrics-addr", "auto", "HOST:PORT|auto|main|off", "where GET /metrics is served to Prometheus: an address, main (beside /execute), off, or auto, which is 127.0.0.1:9090 if that is free", text(func(c *Config) *string { return &c.MetricsAddr }, isMetricsAddr)},
-	{"log-format", "auto", "FORMAT", "auto, json or text; auto is text on a terminal", oneOf(func(c *Config) *string { return &c.LogFormat }, "auto", "json", "text")},
-	{"log-level", "info", "LEVEL", "debug, info, warn or error", oneOf(func(c *Config) *string { return &c.LogLevel }, "debug", "info", "warn", "error")},
+	{"log-format", "auto", "auto|json|text", "of the log; auto is text on a terminal", oneOf(func(c *Config) *string { return &c.LogFormat }, "auto", "json", "text")},
+	{"log-level", "info", "debug|info|warn|error", "the least that is logged", oneOf(func(c *Config) *string { return &c.LogLevel }, "debug", "info", "warn", "error")},
 	{"unsafe-disable-layers", "", "LAYERS", "for tests only: protections to take away, by their names in /health", list(func(c *Config) *[]string { return &c.UnsafeDisableLayers })},
 	{"unsafe-force-level", "", "LEVEL", "for tests only: the isolation level to have, instead of the highest that the platform allows", text(func(c *Config) *string { return &c.UnsafeForceLevel }, isLevel)},
 }

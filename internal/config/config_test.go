@@ -61,6 +61,15 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
+// TestVariablesOfClients: whoever calls a server may serve from the same shell.
+func TestVariablesOfClients(t *testing.T) {
+	from := source(t, "3 11")
+	from.Env = append(from.Env, config.ServerVariable+"=http://x", config.KeyVariable+"=k")
+	if _, err := config.Load(from); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestFlagBeatsVariableBeatsFile(t *testing.T) {
 	from := source(t, "3 12", "--queue=1", "--nsjail", "none", "--unsafe-disable-layers=a,b_c")
 	file := filepath.Join(t.TempDir(), "pyexec.yaml")
@@ -159,15 +168,24 @@ func TestPythonOfPathIsUsedWithoutSetup(t *testing.T) {
 	}
 }
 
-func TestHelpNamesEverySetting(t *testing.T) {
+func TestTheTableHasEverySetting(t *testing.T) {
 	if _, err := config.Load(config.Source{Args: []string{"--help"}}); !errors.Is(err, flag.ErrHelp) {
 		t.Errorf("--help: %v", err)
 	}
-	var help strings.Builder
-	config.Help(&help)
 	fields := reflect.TypeFor[config.Config]().NumField()
-	if got := strings.Count(help.String(), "\n  --"); got != fields+1 {
-		t.Errorf("help has %d flags, want --config and %d settings:\n%s", got, fields, help.String())
+	all := config.Settings()
+	if len(all) != fields {
+		t.Errorf("the table has %d settings, want %d", len(all), fields)
+	}
+	for _, s := range all {
+		if s.Help == "" || s.Kind == "" {
+			t.Errorf("%s has help %q and kind %q", s.Name, s.Help, s.Kind)
+		}
+		for _, v := range s.Values {
+			if _, err := config.Load(source(t, "3 11", "--"+s.Name+"="+v)); err != nil {
+				t.Errorf("completion offers --%s=%s: %v", s.Name, v, err)
+			}
+		}
 	}
 	if got := strings.Count(config.Config{}.String(), "\n"); got != fields {
 		t.Errorf("String has %d settings, want %d", got, fields)

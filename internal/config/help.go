@@ -2,26 +2,29 @@ package config
 
 import (
 	"fmt"
-	"io"
 	"log/slog"
 	"strings"
-	"text/tabwriter"
 )
 
-// Help writes the settings with their variables and defaults.
-func Help(w io.Writer) {
-	fmt.Fprintln(w, "Settings are flags, variables (PYEXEC_ and the name, as in PYEXEC_MAX_WAIT) and keys of a YAML file; the first that is given counts, in this order.")
-	fmt.Fprintln(w)
-	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(tw, "  --config FILE\tread settings from FILE\n")
-	for _, s := range settings {
-		help := s.help
-		if s.value != "" {
-			help += " (" + s.value + ")"
+// Setting is a row of the table, for the command line's help and completion.
+type Setting struct {
+	Name, Kind, Default, Help string
+	Values                    []string // what it may be; nil where that cannot be listed
+}
+
+// Settings are all settings, in the order in which help lists them.
+func Settings() []Setting {
+	all := make([]Setting, len(settings))
+	for i, s := range settings {
+		all[i] = Setting{Name: s.name, Kind: s.kind, Default: s.value, Help: s.help}
+		switch {
+		case s.kind == strings.ToLower(s.kind):
+			all[i].Values = strings.Split(s.kind, "|")
+		case strings.HasPrefix(s.kind, "LEVEL"):
+			all[i].Values = Levels
 		}
-		fmt.Fprintf(tw, "  --%s %s\t%s\n", s.name, s.kind, help)
 	}
-	_ = tw.Flush() // to w, whose errors a help text has no use for
+	return all
 }
 
 // String is the settings in effect, one a line, as a file would have them.

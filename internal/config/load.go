@@ -134,7 +134,7 @@ func (l *loader) environment(file *string) {
 			if *file == "" {
 				*file = v
 			}
-		case strings.HasPrefix(k, "PYEXEC_"):
+		case strings.HasPrefix(k, "PYEXEC_") && !isClientVariable(k):
 			l.problem(fmt.Errorf("%s: there is no such setting", k))
 		}
 	}

@@ -1,0 +1,107 @@
+package client
+
+import (
+	"bytes"
+	"encoding/json"
+	"time"
+)
+
+// Request is one run. Only Script is required.
+type Request struct {
+	Script  string            // Python source that defines main
+	Input   any               // the argument of main; nil sends none, json.RawMessage("null") sends None
+	Stdin   string            // what sys.stdin reads
+	Files   []File            // written into the working directory before the run
+	Env     map[string]string // added to the environment
+	Timeout time.Duration     // lowers the server's limit; sent in whole milliseconds, rounded up
+	Memory  int64             // lowers the server's limit; MB of 2^20 bytes
+	Details bool              // asks for Details in the result
+}
+
+// File is a file that goes into a run, or that a run left in its output folder.
+type File struct {
+	Path      string `json:"path"` // relative, slash-separated
+	Content   []byte `json:"content_base64"`
+	MediaType string `json:"media_type,omitempty"` // of what a run left; by the file's name
+}
+
+// MarshalJSON writes the request as the server takes it.
+func (r Request) MarshalJSON() ([]byte, error) {
+	type file struct {
+		Path    string `json:"path"`
+		Content []byte `json:"content_base64"`
+	}
+	wire := struct {
+		Script  string            `json:"script"`
+		Input   any               `json:"input,omitempty"`
+		Stdin   string            `json:"stdin,omitempty"`
+		Files   []file            `json:"files,omitempty"`
+		Env     map[string]string `json:"env,omitempty"`
+		Timeout int64             `json:"timeout_ms,omitempty"`
+		Memory  int64             `json:"memory_mb,omitempty"`
+		Details bool              `json:"details,omitempty"`
+	}{
+		Script: r.Script, Input: r.Input, Stdin: r.Stdin, Env: r.Env, Memory: r.Memory, Details: r.Details,
+		Timeout: int64((r.Timeout + time.Millisecond - 1) / time.Millisecond),
+	}
+	for _, f := range r.Files {
+		content := f.Content
+		if content == nil {
+			content = []byte{}
+		}
+		wire.Files = append(wire.Files, file{f.Path, content})
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(wire)
+	return b.Bytes(), err
+}
+
+// Result is what a run that succeeded returned and printed.
+type Result struct {
+	Value  json.RawMessage `json:"result"` // what main returned
+	Stdout string          `json:"stdout"`
+	Details
+	RequestID string          `json:"-"`
+	Body      json.RawMessage `json:"-"` // the answer, as it came
+}
+
+// Decode reads what main returned into v, as encoding/json does.
+func (r *Result) Decode(v any) error { return json.Unmarshal(r.Value, v) }
+
+// Details is what Request.Details adds.
+type Details struct {
+	ID        string    `json:"id"`
+	Stderr    string    `json:"stderr"`
+	Usage     Usage     `json:"usage"`
+	Truncated Truncated `json:"truncated"`
+	Files     []File    `json:"files"`
+	Isolation Isolation `json:"isolation"`
+}
+
+// Usage is what a run consumed.
+type Usage struct {
+	WallMS      int64 `json:"wall_ms"`
+	CPUMS       int64 `json:"cpu_ms"`
+	MemoryBytes int64 `json:"memory_bytes"`
+	QueueMS     int64 `json:"queue_ms"`
+}
+
+// Truncated counts the bytes dropped beyond each stream's cap.
+type Truncated struct {
+	Stdout int64 `json:"stdout"`
+	Stderr int64 `json:"stderr"`
+}
+
+// Isolation is the layers that were in force around a run.
+type Isolation struct {
+	Level  string           `json:"level"`
+	Layers map[string]Layer `json:"layers"`
+}
+
+// Layer is one protection, and why it is off where it is.
+type Layer struct {
+	Active bool   `json:"active"`
+	Detail string `json:"detail"`
+}

@@ -1,0 +1,262 @@
+// Package cli tests the command line: the real binary, its sandbox and a real
+// server.
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/python-code-executor/pyexec/e2e/e2etest"
+)
+
+func TestMain(m *testing.M) { e2etest.Main(m) }
+
+// outcome is what a command did.
+type outcome struct {
+	status   int
+	out, err string
+}
+
+// command prepares pyexec with an environment of its own.
+func command(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	e2etest.RequireServer(t)
+	binary, err := e2etest.Binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), binary, args...)
+	cmd.Env = append([]string{"HOME=/", "PATH=/usr/bin:/bin", "TMPDIR=" + os.TempDir()}, e2etest.Installed()...)
+	for _, name := range []string{"PYEXEC_PYTHON", "PYEXEC_NSJAIL"} {
+		if v, ok := os.LookupEnv(name); ok {
+			cmd.Env = append(cmd.Env, name+"="+v)
+		}
+	}
+	return cmd
+}
+
+func finish(t *testing.T, cmd *exec.Cmd) outcome {
+	t.Helper()
+	var out, errs bytes.Buffer
+	if cmd.Stdout == nil {
+		cmd.Stdout = &out
+	}
+	if cmd.Stderr == nil {
+		cmd.Stderr = &errs
+	}
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return outcome{cmd.ProcessState.ExitCode(), out.String(), errs.String()}
+}
+
+func pyexec(t *testing.T, args ...string) outcome {
+	t.Helper()
+	return finish(t, command(t, args...))
+}
+
+func script(t *testing.T, text string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "script.py")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+const busy = `
+import os, sys
+def main(data=None):
+    print("printed", sys.stdin.read(), os.environ.get("WHO"))
+    print("complained", file=sys.stderr)
+    os.makedirs("output/deep")
+    open("output/deep/x.txt", "w").write(open("table.csv").read())
+    return {"data": data, "large": 123456789012345678901234567890}
+`
+
+// TestRun is the same here and on a server.
+func TestRun(t *testing.T) {
+	server := e2etest.Start(t)
+	file := script(t, busy)
+	dir := t.TempDir()
+	given := filepath.Join(dir, "given.txt")
+	if err := os.WriteFile(given, []byte("given"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, more := range map[string][]string{"here": nil, "on a server": {"--server", server.BaseURL}} {
+		t.Run(name, func(t *testing.T) {
+			results := filepath.Join(t.TempDir(), "results")
+			args := append([]string{"run", "--input", `{"n": [1]}`, file, "--stdin", given, "--file", given + "=table.csv", "--env=WHO=me", "--output", results}, more...)
+			got := pyexec(t, args...)
+			want := "printed given me\n{\n  \"data\": {\n    \"n\": [\n      1\n    ]\n  },\n  \"large\": 123456789012345678901234567890\n}\n"
+			if got.status != 0 || got.out != want || got.err != "complained\n" {
+				t.Errorf("status %d, output %q, want %q; errors %q", got.status, got.out, want, got.err)
+			}
+			if text, err := os.ReadFile(filepath.Join(results, "deep", "x.txt")); err != nil || string(text) != "given" {
+				t.Errorf("the file that was left has %q, %v", text, err)
+			}
+			got = pyexec(t, append(args, "--quiet", "--input=@"+script(t, "null"))...)
+			if want := "{\n  \"data\": null,\n  \"large\": 123456789012345678901234567890\n}\n"; got.out != want || got.err != "" {
+				t.Errorf("--quiet prints %q, want %q; errors %q", got.out, want, got.err)
+			}
+			got = pyexec(t, append(args, "--json")...)
+			var answer struct {
+				Result map[string]any
+				Stdout string
+				Stderr string
+				Usage  map[string]int64
+			}
+			if err := json.Unmarshal([]byte(got.out), &answer); err != nil || answer.Stdout != "printed given me\n" || answer.Stderr != "complained\n" || answer.Usage["memory_bytes"] == 0 || got.err != "" {
+				t.Errorf("--json prints %s, %v; errors %q", got.out, err, got.err)
+			}
+		})
+	}
+}
+
+func TestExitStatus(t *testing.T) {
+	server := e2etest.Start(t)
+	for name, c := range map[string]struct {
+		script string
+		args   []string
+		status int
+		says   string
+	}{
+		"exception":     {"def main():\n    return 1 / 0", nil, 1, "File \"script.py\", line 2, in main\n"},
+		"exited":        {"import sys\ndef main():\n    sys.exit(0)\n    return 1", nil, 1, "exited: "},
+		"result":        {"def main():\n    return {1, 2}", nil, 1, "invalid_result: "},
+		"syntax":        {"def main(:\n    return 1", nil, 2, "syntax_error: "},
+		"no main":       {"x = 1", nil, 2, "missing_main: "},
+		"policy":        {"import subprocess\ndef main():\n    return 1", nil, 2, "policy_violation: "},
+		"input":         {"def main():\n    return 1", []string{"--input=1"}, 2, "invalid_request: "},
+		"time":          {"def main():\n    while True: pass", []string{"--timeout=300ms"}, 3, "timeout: "},
+		"memory":        {"def main():\n    return len(bytearray(b'x') * (200 << 20))", []string{"--memory=64MB"}, 3, "memory_limit: "},
+		"no such file":  {"", []string{"--file=/no/such/file"}, 66, "/no/such/file"},
+		"not JSON":      {"", []string{"--input={1"}, 64, "is not JSON"},
+		"unknown flag":  {"", []string{"--imput=1"}, 64, "there is no flag --imput; is --input meant?"},
+		"two scripts":   {"", []string{"more.py"}, 64, "unexpected argument \"more.py\""},
+		"not a setting": {"", []string{"--policy=of"}, 0, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			args := append([]string{"run", script(t, c.script), "--server", server.BaseURL}, c.args...)
+			if name == "not a setting" { // the server's own; and here it is wrong
+				if got := pyexec(t, args...); got.status != 64 || !strings.Contains(got.err, "has its own settings") {
+					t.Errorf("%+v", got)
+				}
+				if got := pyexec(t, "run", args[1], "--policy=of"); got.status != 78 || !strings.Contains(got.err, `"of" is not one of standard, strict, off`) {
+					t.Errorf("%+v", got)
+				}
+				return
+			}
+			got := pyexec(t, args...)
+			if got.status != c.status || !strings.Contains(got.err, c.says) || got.out != "" {
+				t.Errorf("status %d, output %q, errors %q; want %d, %q", got.status, got.out, got.err, c.status, c.says)
+			}
+		})
+	}
+	t.Run("no server", func(t *testing.T) {
+		file := script(t, "def main():\n    return 1")
+		if got := pyexec(t, "run", file, "--server=http://127.0.0.1:1"); got.status != 69 {
+			t.Errorf("%+v", got)
+		}
+		if got := pyexec(t, "run", file, "--server=127.0.0.1:1"); got.status != 64 || !strings.Contains(got.err, "is not a URL") {
+			t.Errorf("%+v", got)
+		}
+	})
+	t.Run("here", func(t *testing.T) {
+		if got := pyexec(t, "run", script(t, "def main():\n    while True: pass"), "--timeout=200ms"); got.status != 3 || !strings.Contains(got.err, "200 ms") {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+// TestHelp: every command says what it takes, with examples that it takes.
+func TestHelp(t *testing.T) {
+	top := pyexec(t, "--help")
+	if top.status != 0 || top.err != "" {
+		t.Fatalf("%+v", top)
+	}
+	_, list, _ := strings.Cut(top.out, "Commands:\n")
+	list, _, _ = strings.Cut(list, "\n\n")
+	names := 0
+	for line := range strings.Lines(list) {
+		name := strings.Fields(line)[0]
+		names++
+		help := pyexec(t, name, "-h")
+		if help.status != 0 || help.err != "" || !strings.Contains(help.out, "Usage:\n  pyexec "+name) || !strings.Contains(help.out, "Examples:\n  ") {
+			t.Errorf("pyexec %s -h: %+v", name, help)
+		}
+		if again := pyexec(t, "help", name); again.out != help.out {
+			t.Errorf("pyexec help %s is not pyexec %s -h", name, name)
+		}
+	}
+	if names < 7 {
+		t.Errorf("only %d commands:\n%s", names, top.out)
+	}
+	if got := pyexec(t, "srve"); got.status != 64 || !strings.Contains(got.err, "is serve meant?") || got.out != "" {
+		t.Errorf("%+v", got)
+	}
+	if got := pyexec(t); got.status != 64 || got.out != "" {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestVersionAndDoctor(t *testing.T) {
+	if got := pyexec(t, "version"); got.status != 0 || !strings.HasPrefix(got.out, "pyexec ") {
+		t.Errorf("%+v", got)
+	}
+	table := pyexec(t, "doctor")
+	if table.status != 0 || !strings.HasPrefix(table.out, "isolation level: ") {
+		t.Errorf("%+v", table)
+	}
+	var found struct {
+		Level  string
+		Layers map[string]struct{ Active bool }
+	}
+	got := pyexec(t, "doctor", "--json")
+	if err := json.Unmarshal([]byte(got.out), &found); err != nil || !strings.Contains(table.out, "isolation level: "+found.Level+"\n") || !found.Layers["seccomp"].Active {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+func TestBench(t *testing.T) {
+	server := e2etest.Start(t)
+	got := pyexec(t, "bench", "--server", server.BaseURL, "--clients=1,2", "--duration=300ms", "--json")
+	var report struct {
+		Server  string
+		Figures []struct {
+			Clients   int
+			PerSecond float64 `json:"runs_per_second"`
+			Latency   struct {
+				P50 float64 `json:"p50_ms"`
+				P99 float64 `json:"p99_ms"`
+				N   int
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(got.out), &report); err != nil || got.status != 0 || len(report.Figures) != 2 || report.Server != server.BaseURL {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	for i, f := range report.Figures {
+		if f.Clients != i+1 || f.PerSecond <= 0 || f.Latency.N == 0 || f.Latency.P50 <= 0 || f.Latency.P99 < f.Latency.P50 {
+			t.Errorf("%+v", f)
+		}
+	}
+	if got := pyexec(t, "bench", "--server", server.BaseURL, "--clients=1", "--duration=300ms"); got.status != 0 || !strings.Contains(got.out, "p99 ms") {
+		t.Errorf("%+v", got)
+	}
+	if got := pyexec(t, "bench", script(t, "def main():\n    return 1/0"), "--server", server.BaseURL); got.status != 1 || !strings.Contains(got.err, "ZeroDivisionError") {
+		t.Errorf("%+v", got)
+	}
+	if got := pyexec(t, "bench", "--clients=0", "--duration=never"); got.status != 64 || !strings.Contains(got.err, "--clients") || !strings.Contains(got.err, "--duration") {
+		t.Errorf("%+v", got)
+	}
+}
