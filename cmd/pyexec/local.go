@@ -1,11 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"sync"
 
 	"github.com/python-code-executor/pyexec/internal/app"
@@ -19,6 +19,7 @@ type localServer struct {
 	pipes   *pipes
 	stop    context.CancelFunc
 	stopped chan error
+	log     *lockedBuffer
 }
 
 // serveLocally starts one for a single run at a time.
@@ -28,14 +29,15 @@ func serveLocally(ctx context.Context, c config.Config) (*localServer, error) {
 	}
 	c.Concurrency, c.Queue, c.Ready, c.Grace = 1, 0, 1, 0
 	c.MetricsAddr = "off"
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
+	kept := &lockedBuffer{}
+	log := slog.New(slog.NewTextHandler(kept, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	p := newPipes()
 	a, err := app.NewOn(ctx, p, c, version, log)
 	if err != nil {
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
-	s := &localServer{app: a, pipes: p, stop: stop, stopped: make(chan error, 1)}
+	s := &localServer{app: a, pipes: p, stop: stop, stopped: make(chan error, 1), log: kept}
 	go func() { s.stopped <- a.Run(ctx) }()
 	return s, nil
 }
@@ -51,6 +53,25 @@ func (s *localServer) client() *http.Client {
 func (s *localServer) close() error {
 	s.stop()
 	return <-s.stopped
+}
+
+// lockedBuffer keeps the server's log, which is of interest only where it is
+// the server that fails.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
 }
 
 // pipes is a listener whose connections never leave this process.

@@ -64,12 +64,17 @@ func run(in *invocation) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	c, end, status := executorOf(ctx, in)
-	if c == nil {
+	c, local, status := executorOf(ctx, in)
+	if c != nil {
+		status = show(ctx, in, c, req)
+	}
+	if local == nil {
 		return status
 	}
-	status = show(ctx, in, c, req)
-	if err := end(); err != nil {
+	if status == exitInternal || status == exitUnavailable {
+		fmt.Fprint(in.ui.err, local.log)
+	}
+	if err := local.close(); err != nil {
 		in.ui.fail("%v", err)
 	}
 	return status
@@ -174,27 +179,30 @@ func serverOf(in *invocation) string {
 }
 
 // executorOf is a client of the server that was named, or of one in this
-// process, and what must be done afterwards.
-func executorOf(ctx context.Context, in *invocation) (c *client.Client, end func() error, status int) {
-	end = func() error { return nil }
+// process, which must be closed; without a client there is an exit status.
+func executorOf(ctx context.Context, in *invocation) (c *client.Client, local *localServer, status int) {
 	if url := serverOf(in); url != "" {
 		c, err := client.New(url, client.WithKey(os.Getenv(config.KeyVariable)))
 		if err != nil {
 			in.problem("--%w", err)
-			return nil, end, in.usage()
+			return nil, nil, in.usage()
 		}
-		return c, end, 0
+		return c, nil, 0
 	}
 	conf, status, ok := loadConfig(in.settings)
 	if !ok {
-		return nil, end, status
+		return nil, nil, status
 	}
 	done := in.ui.progress(func() string { return "starting the sandbox" })
 	local, err := serveLocally(ctx, conf)
 	done()
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		in.ui.fail("interrupted")
+		return nil, local, exitInterrupt
+	case err != nil:
 		in.ui.fail("%v", err)
-		return nil, end, startStatus(err)
+		return nil, nil, startStatus(err)
 	}
 	if iso, _ := local.app.Isolation(); iso.Level != string(jail.Full) {
 		in.ui.note("isolation: %s; pyexec doctor says why not more", iso.Level)
@@ -202,9 +210,9 @@ func executorOf(ctx context.Context, in *invocation) (c *client.Client, end func
 	c, err = client.New("http://localhost", client.WithHTTPClient(local.client()))
 	if err != nil {
 		in.ui.fail("%v", err)
-		return nil, local.close, exitInternal
+		return nil, local, exitInternal
 	}
-	return c, local.close, 0
+	return c, local, 0
 }
 
 // startStatus tells what cannot be had from what went wrong.
