@@ -25,6 +25,10 @@ type Options struct {
 // so that one caller with many requests delays another by one run at most
 // per turn. When the line is full, a caller with fewer requests in it takes
 // the room of the newest request of whoever has most.
+//
+// In an overload, where far more is refused than is served, the line is no
+// longer than there are places: a full line would add its whole length to every
+// answer and serve nobody more. A burst that the line can hold is never cut.
 type Admission struct {
 	opts Options
 	next pyexec.Executor
@@ -33,6 +37,7 @@ type Admission struct {
 	running  int
 	memory   pyexec.Bytes // the limits of those running, added up
 	line     line
+	load     load
 	mean     time.Duration // how long a run keeps its place; 0 until one has ended
 	draining bool
 	idle     chan struct{} // closed when draining and nothing runs
@@ -49,7 +54,7 @@ type Stats struct {
 func New(opts Options, next pyexec.Executor) *Admission {
 	opts.Concurrency = max(opts.Concurrency, 1)
 	opts.Queue = max(opts.Queue, 0)
-	return &Admission{opts: opts, next: next, line: newLine(), idle: make(chan struct{})}
+	return &Admission{opts: opts, next: next, line: newLine(), load: load{places: opts.Concurrency}, idle: make(chan struct{})}
 }
 
 // Execute waits for a place and then runs req. A request that gets no place
@@ -150,13 +155,13 @@ func (a *Admission) join(caller string, memory pyexec.Bytes) (w, evicted *waiter
 		a.start(memory)
 		return nil, nil, nil
 	case a.tooLong(a.line.ahead(caller)):
-		return nil, nil, a.errOverloaded()
-	case a.line.size >= a.opts.Queue:
+		return nil, nil, a.refuse()
+	case a.line.size >= a.room():
 		evicted = a.line.evictFor(caller)
 		if evicted == nil {
-			return nil, nil, a.errOverloaded()
+			return nil, nil, a.refuse()
 		}
-		err = a.errOverloaded()
+		err = a.refuse()
 	}
 	return a.line.push(caller, memory), evicted, err
 }
@@ -191,8 +196,10 @@ func (a *Admission) leave(w *waiter, err error) error {
 
 // release ends a run that got its place at since.
 func (a *Admission) release(since time.Time, memory pyexec.Bytes) {
-	held := time.Since(since)
+	now := time.Now()
+	held := now.Sub(since)
 	a.mu.Lock()
+	a.load.count(now, a.mean, 0, 1)
 	if a.mean == 0 {
 		a.mean = held
 	} else {
@@ -248,6 +255,19 @@ func (a *Admission) expect(n int) time.Duration {
 
 func (a *Admission) tooLong(ahead int) bool {
 	return a.opts.MaxWait > 0 && a.expect(ahead) > a.opts.MaxWait
+}
+
+// room is how many may wait now.
+func (a *Admission) room() int {
+	if a.load.over(time.Now(), a.mean) {
+		return min(a.opts.Queue, a.opts.Concurrency)
+	}
+	return a.opts.Queue
+}
+
+func (a *Admission) refuse() error {
+	a.load.count(time.Now(), a.mean, 1, 0)
+	return a.errOverloaded()
 }
 
 func (a *Admission) errOverloaded() error {
