@@ -73,9 +73,9 @@ func (p *Pool) Fill() {
 	}
 }
 
-// yield is how long the refill of a shelf with plenty leaves the processors to
-// the run that has just begun; a short one is over by then.
-const yield = 3 * time.Millisecond
+// yield is how long the refill of a shelf with plenty leaves the processors
+// and the memory to the run that has just begun; a short one is over by then.
+const yield = 10 * time.Millisecond
 
 // attempts is how many children a run is offered, beside those that may have
 // died together on the shelf, and how many slots a child is offered.
@@ -169,7 +169,8 @@ func (p *Pool) take(ctx context.Context, kind string) (*place, error) {
 			continue
 		}
 		sh.demand.taken(len(sh.ready), false, time.Now())
-		plenty := len(sh.ready) > sh.demand.target/2
+		// The only one that was missing: a burst finds the shelf refilled at once.
+		plenty := len(sh.ready) > 0 && len(sh.ready) >= sh.demand.target-1
 		p.mu.Unlock()
 		if plenty {
 			time.AfterFunc(yield, func() { p.refill(kind) })
