@@ -10,7 +10,9 @@ const (
 	self   = 4711
 	other  = 1
 	minus1 = 0xffffffffffffffff // as a C int that is sign-extended
-	flags  = unix.SOCK_CLOEXEC | unix.SOCK_NONBLOCK
+	// PIDFD_SELF of linux/pidfd.h is -10000.
+	pidfdSelf = 0xffffffffffffd8f0
+	flags     = unix.SOCK_CLOEXEC | unix.SOCK_NONBLOCK
 )
 
 // glibc and musl ask for these when they start a thread.
@@ -41,6 +43,9 @@ func TestArguments(t *testing.T) {
 		{"cpe", "clone", args{glibcThread | unix.CLONE_PIDFD}, "EPERM", "flag no C library uses"},
 		{"s", "clone", args{uint64(unix.SIGCHLD)}, "allow", "a slot forks"},
 		{"cpes", "execve", args{}, "EPERM", "exec"},
+		{"s", "process_madvise", args{pidfdSelf}, "allow", "a child's own pages"},
+		{"s", "process_madvise", args{3}, "EPERM", "another's"},
+		{"cpe", "process_madvise", args{pidfdSelf}, "EPERM", "a run has madvise"},
 
 		{"cpe", "kill", args{self, 9}, "allow", "itself"},
 		{"cpe", "kill", args{other, 0}, "EPERM", "probing"},

@@ -113,6 +113,7 @@ func TestConstantsOfThePolicies(t *testing.T) {
 		"PR_GET_THP_DISABLE": unix.PR_GET_THP_DISABLE, "PR_SVE_GET_VL": unix.PR_SVE_GET_VL, "PR_GET_SPECULATION_CTRL": unix.PR_GET_SPECULATION_CTRL,
 		"PR_PAC_RESET_KEYS": unix.PR_PAC_RESET_KEYS, "PR_GET_TAGGED_ADDR_CTRL": unix.PR_GET_TAGGED_ADDR_CTRL, "PR_GET_MDWE": unix.PR_GET_MDWE,
 		"PR_SET_VMA": unix.PR_SET_VMA, "PR_GET_AUXV": unix.PR_GET_AUXV,
+		"PIDFD_SELF": 0x1_0000_0000 - 10000,
 	}
 	for _, v := range []Variant{Child, Slot} {
 		p, err := load(v)

@@ -44,10 +44,13 @@ _NR_LANDLOCK_CREATE_RULESET = 444
 _NR_LANDLOCK_ADD_RULE = 445
 _NR_LANDLOCK_RESTRICT_SELF = 446
 _NR_CLOSE_RANGE = 436
+_NR_PROCESS_MADVISE = 440
 _NR = {
     "x86_64": {"seccomp": 317, "capset": 126, "capget": 125, "pivot_root": 155},
     "aarch64": {"seccomp": 277, "capset": 91, "capget": 90, "pivot_root": 41},
 }[platform.machine()]
+
+_PIDFD_SELF = -10000
 
 _CAP_VERSION_3 = 0x20080522
 _SECCOMP_SET_MODE_FILTER = 1
@@ -57,6 +60,25 @@ _SECCOMP_FILTER_FLAG_TSYNC = 1
 def _raise(what: str) -> None:
     number = ctypes.get_errno()
     raise OSError(number, f"{what}: {os.strerror(number)}")
+
+
+_madvise = _libc.madvise
+_madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+# A prototype of its own: the shared one guesses types, which costs time.
+_process_madvise = ctypes.CFUNCTYPE(
+    ctypes.c_long, ctypes.c_long, ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_uint
+)(("syscall", _libc))
+
+
+def madvise(start: int, length: int, advice: int) -> None:
+    """Advice about the caller's own memory, which the kernel need not take."""
+    _madvise(start, length, advice)
+
+
+def process_madvise(areas: bytes, count: int, advice: int) -> int:
+    """The same for many areas, a packed struct iovec[]; how many bytes were
+    advised.  PIDFD_SELF is of Linux 6.14, such advice to oneself of 6.13."""
+    return int(_process_madvise(_NR_PROCESS_MADVISE, _PIDFD_SELF, areas, count, advice, 0))
 
 
 def unshare(flags: int) -> None:

@@ -4,29 +4,29 @@ that are there before they are needed.
 After a fork the first write to each page costs a fault; on virtual machines
 that is by far the largest part of a short run.  The zygote forks a child that
 runs a typical script (ours, never a user's) and notes which pages it wrote;
-each later child asks the kernel for those in a few calls before it says that
-it is ready.
+each later child asks the kernel for those in one or two calls before it says
+that it is ready.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
 import struct
 from array import array
 
 from . import execute, report, script, serialise
+from . import syscalls as sc
 
 _MADV_POPULATE_READ, _MADV_POPULATE_WRITE = 22, 23  # Linux 5.14
 _PAGE = os.sysconf("SC_PAGESIZE")
 _PRESENT, _FILE, _EXCLUSIVE = 1 << 63, 1 << 61, 1 << 56
-_GAP = 2  # pages: asking for a few too many is cheaper than another call
+_MOST_AREAS = 1024  # UIO_MAXIOV
 _PIPE_SIZE = 64 << 10  # what a pipe holds before anybody reads it
-_ROUNDS = 8  # CPython specialises a function's code after some calls
+_ROUNDS = 2  # the second finds the caches that the first has filled
 
-Pages = list[tuple[int, int, int]]  # start, end, advice
+Pages = list[tuple[int, bytes, int, int]]  # advice, struct iovec[], how many, how many bytes in all
 
 _BASE = """
 import json, math, re, collections
@@ -120,8 +120,15 @@ def record(modules: list[str]) -> Pages:
             os._exit(0)
     os.close(writer)
     with open(reader, "rb") as f:
-        packed = f.read()
-    return list(struct.iter_unpack("=QQi", packed))
+        found = list(struct.iter_unpack("=QQi", f.read()))
+    pages: Pages = []
+    for advice in (_MADV_POPULATE_WRITE, _MADV_POPULATE_READ):
+        areas = [(start, end - start) for start, end, a in found if a == advice]
+        for i in range(0, len(areas), _MOST_AREAS):
+            some = areas[i : i + _MOST_AREAS]
+            packed = b"".join(struct.pack("@NN", *area) for area in some)
+            pages.append((advice, packed, len(some), sum(length for _, length in some)))
+    return pages
 
 
 def _run_for_nobody(text: str) -> None:
@@ -147,10 +154,10 @@ def _areas(read_only: bool) -> list[tuple[int, int, bool]]:
     return areas
 
 
-def _touched(areas: list[tuple[int, int, bool]]) -> Pages:
+def _touched(areas: list[tuple[int, int, bool]]) -> list[tuple[int, int, int]]:
     """Which pages of areas are there by now: of the writable ones those that
     are this process's own, of the others those that have been read."""
-    pages: Pages = []
+    pages: list[tuple[int, int, int]] = []
     with open("/proc/self/pagemap", "rb", buffering=0) as f:
         for start, end, writable in areas:
             f.seek(start // _PAGE * 8)
@@ -168,12 +175,10 @@ def _touched(areas: list[tuple[int, int, bool]]) -> Pages:
     return pages
 
 
-_madvise = ctypes.CDLL(None).madvise
-_madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
-
-
 def populate(pages: Pages) -> None:
     """Takes the faults of a typical run now.  Only time is lost where the
     kernel refuses."""
-    for start, end, advice in pages:
-        _madvise(start, end - start, advice)
+    for advice, areas, count, size in pages:
+        if sc.process_madvise(areas, count, advice) != size:
+            for start, length in struct.iter_unpack("@NN", areas):
+                sc.madvise(start, length, advice)
