@@ -90,6 +90,8 @@ func inspect(tree []process, server int) ([]process, error) {
 			p.kind = "pandas"
 		case bytes.Contains(maps, []byte("/numpy/")):
 			p.kind = "numpy"
+		case bytes.Contains(maps, []byte("/_ssl.")):
+			p.kind = "net"
 		}
 		out = append(out, p)
 	}

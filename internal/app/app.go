@@ -118,11 +118,16 @@ func (a *App) build(ctx context.Context, version string) error {
 func ready(c config.Config) map[string]pool.Size {
 	if n := c.Ready; n > 0 {
 		fixed := pool.Size{Floor: n, Start: n, Ceiling: n}
-		return map[string]pool.Size{string(jail.Base): fixed, string(jail.NumPy): fixed, string(jail.Pandas): fixed}
+		sizes := map[string]pool.Size{}
+		for _, kind := range jail.Kinds[1:] {
+			sizes[string(kind)] = fixed
+		}
+		return sizes
 	}
 	n := c.Concurrency
 	return map[string]pool.Size{
 		string(jail.Base):   {Floor: 2, Start: n, Ceiling: 2 * n},
+		string(jail.Net):    {Floor: 0, Start: 0, Ceiling: n}, // kept only while they are asked for
 		string(jail.NumPy):  {Floor: 1, Start: 1, Ceiling: n},
 		string(jail.Pandas): {Floor: 1, Start: (n + 1) / 2, Ceiling: n},
 	}

@@ -229,13 +229,12 @@ func (g *generation) ready(kind Kind) *zygote {
 func (g *generation) growAll() { g.growOnce.Do(g.growEach) }
 
 func (g *generation) growEach() {
-	parent := g.root()
 	for _, kind := range Kinds[1:] {
 		modules := imports[kind]
 		if kind == Pandas {
 			modules = slices.Concat(modules, g.jail.opts.Preload)
 		}
-		z, err := parent.grow(g.jail, string(kind), modules, g.jail.opts.ImportTimeout)
+		z, err := g.nearest(parents[kind]).grow(g.jail, string(kind), modules, g.jail.opts.ImportTimeout)
 		g.mu.Lock()
 		switch {
 		case err != nil:
@@ -245,7 +244,6 @@ func (g *generation) growEach() {
 		default:
 			g.zygotes[kind] = z
 			g.watch(z)
-			parent = z
 		}
 		close(g.grown)
 		g.grown = make(chan struct{})
@@ -257,6 +255,15 @@ func (g *generation) growEach() {
 	}
 }
 
+// nearest is the zygote of a kind or, where it could not be grown, of the one
+// above it.
+func (g *generation) nearest(kind Kind) *zygote {
+	for kind != Bare && g.ready(kind) == nil {
+		kind = parents[kind]
+	}
+	return g.ready(kind)
+}
+
 // await returns the zygote of a kind when it has been grown, or the base
 // zygote where it could not be.
 func (g *generation) await(ctx context.Context, kind Kind) (*zygote, error) {
@@ -266,7 +273,7 @@ func (g *generation) await(ctx context.Context, kind Kind) (*zygote, error) {
 		g.mu.Unlock()
 		switch {
 		case err != nil && kind != Bare:
-			kind = Kinds[slices.Index(Kinds, kind)-1]
+			kind = parents[kind]
 			continue
 		case z == nil && kind == Base:
 			return g.root(), nil // served by the root until it has grown

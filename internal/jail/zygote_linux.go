@@ -67,8 +67,8 @@ func (z *zygote) grow(j *Jail, name string, modules []string, timeout time.Durat
 		c.close()
 		return nil, err
 	}
-	if name == string(Base) {
-		child.packages = nil // the standard library: its version is Python's
+	if name == string(Base) || name == string(Net) {
+		child.packages = nil // the standard library: its version is Python's; requests is told by Pandas
 	}
 	return child, nil
 }

@@ -6,36 +6,49 @@ import (
 )
 
 // KindOf returns the choice of a zygote by a script's text: the one with the
-// fewest imports that has all that the script seems to import, "base", "numpy"
-// or "pandas". More names modules that the last one has, too.
+// fewest imports that has all that the script seems to import, "base", "net",
+// "numpy" or "pandas". More names modules that the last one has, too.
 //
 // It need not understand Python, since a wrong guess only costs time. But it
 // runs outside the sandbox on text that is hostile, so its time grows with the
 // text's length alone; a regular expression took seconds for some scripts.
 func KindOf(more []string) func(script string) string {
-	heavy := []string{"pandas", "requests"}
+	heavy := []string{"pandas"}
 	for _, module := range more {
 		top, _, _ := strings.Cut(module, ".")
 		heavy = append(heavy, top)
 	}
 	return func(script string) string {
-		kind := "base"
+		var numpy, requests, network bool
 		for line := range strings.Lines(script) {
 			line, _, _ = strings.Cut(line, "#")
 			names := imported(line)
 			if names == "" {
+				network = network || strings.Contains(line, "async def")
 				continue
 			}
-			if slices.ContainsFunc(heavy, func(module string) bool { return hasWord(names, module) }) {
+			imports := func(module string) bool { return hasWord(names, module) }
+			if slices.ContainsFunc(heavy, imports) {
 				return "pandas"
 			}
-			if hasWord(names, "numpy") {
-				kind = "numpy"
-			}
+			numpy = numpy || imports("numpy")
+			requests = requests || imports("requests")
+			network = network || slices.ContainsFunc(networking, imports)
 		}
-		return kind
+		switch {
+		case numpy && requests:
+			return "pandas"
+		case numpy:
+			return "numpy"
+		case requests || network:
+			return "net"
+		}
+		return "base"
 	}
 }
+
+// networking are the modules that the zygote "net" has beside requests.
+var networking = []string{"asyncio", "concurrent", "hashlib", "hmac", "http", "secrets", "ssl", "urllib"}
 
 // imported is what follows the first import or from that begins a statement.
 func imported(line string) string {

@@ -70,6 +70,12 @@ def main(data=None):
     print("ready")
     return {"message": "Hello World", "values": [1, 2.5, None, True]}
 """
+_SHORT_ASYNC = """
+import asyncio
+async def main(data=None):
+    await asyncio.sleep(0)
+    return {"message": "Hello World"}
+"""
 _SHORT_PANDAS = """
 import pandas as pd
 def main(data=None):
@@ -84,6 +90,8 @@ def _scripts(modules: list[str]) -> tuple[list[str], str]:
         return [_BASE, _NUMPY, _PANDAS, _SHORT_PANDAS], _SHORT_PANDAS
     if "numpy" in modules:
         return [_BASE, _NUMPY], _NUMPY
+    if "asyncio" in modules:
+        return [_BASE, _SHORT], _SHORT_ASYNC
     return [_BASE, _SHORT], _SHORT
 
 
