@@ -1,0 +1,157 @@
+"""What both clients do, without doing any input or output."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import httpx
+
+from ._errors import ApiError, InternalError, error_of
+from ._types import Event, FileContent, Json, Output, Result, Started, details_of
+
+STREAM: Final = "text/event-stream"
+
+
+class Unset:
+    """No input, which None is."""
+
+    def __repr__(self) -> str:
+        return "UNSET"
+
+
+UNSET: Final = Unset()
+
+
+def request_body(
+    script: str,
+    input: Json | Unset,
+    stdin: str | None,
+    files: Mapping[str, FileContent] | None,
+    env: Mapping[str, str] | None,
+    timeout: float | None,
+    memory_mb: int | None,
+    details: bool,
+) -> bytes:
+    body: dict[str, Any] = {"script": script}
+    if not isinstance(input, Unset):
+        body["input"] = input
+    if stdin is not None:
+        body["stdin"] = stdin
+    if files:
+        body["files"] = [_file(path, content) for path, content in files.items()]
+    if env:
+        body["env"] = dict(env)
+    if timeout is not None:
+        body["timeout_ms"] = math.ceil(timeout * 1000)
+    if memory_mb is not None:
+        body["memory_mb"] = memory_mb
+    if details:
+        body["details"] = True
+    return json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
+
+
+def _file(path: str, content: FileContent) -> dict[str, str]:
+    if isinstance(content, str):
+        return {"path": path, "content": content}
+    return {"path": path, "content_base64": base64.b64encode(content).decode("ascii")}
+
+
+def headers(api_key: str | None) -> dict[str, str]:
+    return {"Authorization": f"Bearer {api_key}"} if api_key else {}
+
+
+def read(answer: httpx.Response) -> Result:
+    """The result of a whole answer; raises its error."""
+    try:
+        body = json.loads(answer.content)
+    except ValueError:
+        body = None
+    if answer.status_code == 200 and isinstance(body, dict) and "result" in body:
+        return _result(body, answer)
+    raise _complete(error_of(answer.status_code, body), answer, answer.headers.get("Retry-After"))
+
+
+def _result(body: Mapping[str, Json], answer: httpx.Response) -> Result:
+    return Result(body["result"], body.get("stdout", ""), details_of(body), answer.headers.get("X-Request-Id"))
+
+
+def _complete(error: ApiError, answer: httpx.Response, retry_after: Any) -> ApiError:
+    error.request_id = answer.headers.get("X-Request-Id")
+    try:
+        error.retry_after = max(0.0, float(int(retry_after))) if retry_after is not None else None
+    except ValueError:
+        error.retry_after = None
+    return error
+
+
+def wait_before_retry(error: ApiError, attempt: int, retries: int, longest: float) -> float | None:
+    """Seconds after which the request may be sent again; None where it must not be."""
+    if not error.retryable or attempt >= retries or error.retry_after is None or error.retry_after > longest:
+        return None
+    return error.retry_after
+
+
+def is_stream(answer: httpx.Response) -> bool:
+    kind: str = answer.headers.get("Content-Type", "")
+    return kind.split(";")[0].strip() == STREAM
+
+
+def unstreamed(result: Result) -> Iterator[Event]:
+    """The events of a run of which only the end was heard."""
+    if result.stdout:
+        yield Output("stdout", result.stdout)
+    if result.details and result.details.stderr:
+        yield Output("stderr", result.details.stderr)
+    yield result
+
+
+class Listener:
+    """Makes events of the lines of a stream (server-sent events)."""
+
+    def __init__(self, answer: httpx.Response) -> None:
+        self._answer = answer
+        self._rest = b""
+        self._name = ""
+        self._data: list[str] = []
+
+    def feed(self, chunk: bytes) -> Iterator[Event]:
+        # By hand, since httpx's lines end at characters that JSON may hold.
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        for line in lines:
+            event = self._line(line.rstrip(b"\r").decode("utf-8", "replace"))
+            if event is not None:
+                yield event
+
+    def _line(self, line: str) -> Event | None:
+        if line:
+            field, _, value = line.partition(":")
+            value = value.removeprefix(" ")
+            if field == "event":
+                self._name = value
+            elif field == "data":
+                self._data.append(value)
+            return None
+        name, data = self._name, "\n".join(self._data)
+        self._name, self._data = "", []
+        return self._event(name, data)
+
+    def _event(self, name: str, data: str) -> Event | None:
+        if name not in ("started", "stdout", "stderr", "result", "error"):
+            return None
+        try:
+            body = json.loads(data)
+        except ValueError:
+            raise InternalError("internal", f"an event {name} that is not JSON", 200, {}, {}) from None
+        if name == "started":
+            return Started()
+        if name == "stdout":
+            return Output("stdout", body["text"])
+        if name == "stderr":
+            return Output("stderr", body["text"])
+        if name == "result":
+            return _result(body, self._answer)
+        raise _complete(error_of(body.get("status", 500), body), self._answer, body.get("retry_after"))

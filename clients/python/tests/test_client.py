@@ -1,0 +1,225 @@
+"""Tests against the real server at $PYEXEC_URL, and of what may be sent again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+import unittest
+from collections.abc import Callable
+
+import httpx
+
+import pyexec_client as p
+
+URL = os.environ.get("PYEXEC_URL", "http://localhost:8080")
+
+FAILURES: list[tuple[type[p.ScriptError], str, dict[str, object]]] = [
+    (p.InvalidRequest, "", {}),
+    (p.ScriptSyntaxError, "def main(:", {"line": 1}),
+    (p.MissingMain, "x = 1", {}),
+    (p.MissingReturn, "def main():\n    pass", {"line": 1}),
+    (p.PolicyViolation, "def main():\n    return eval('1')", {"line": 2, "operation": "eval"}),
+    (p.ScriptException, "def main():\n    print('x')\n    return [][1]", {"line": 3, "exception": "IndexError", "stdout": "x\n"}),
+    (p.Exited, "import sys\ndef main():\n    sys.exit(3)\n    return 1", {"exit_status": 3}),
+    (p.InvalidResult, "def main():\n    return {'a': {1}}", {"path": "$.a"}),
+    (p.Killed, "import signal\ndef main():\n    signal.raise_signal(9)\n    return 1", {"signal": "SIGKILL"}),
+    (p.OutputLimit, "def main():\n    return 'x' * (9 << 20)", {}),
+    (p.DiskLimit, "def main():\n    with open('x', 'wb') as f:\n        while True: f.write(bytes(1 << 20))", {}),
+]
+EVERYTHING = """
+import os, sys
+def main(data):
+    print(sys.stdin.read(), os.environ["WHO"])
+    print("e", file=sys.stderr)
+    os.mkdir("output")
+    open("output/x.bin", "wb").write(open("in/a.bin", "rb").read() + open("b.txt", "rb").read())
+    return {"data": data, "large": 12345678901234567890123}
+"""
+
+
+class RealServer(unittest.TestCase):
+    def setUp(self) -> None:
+        self.client = p.Client(URL)
+        self.addCleanup(self.client.close)
+
+    def test_everything(self) -> None:
+        got = self.client.execute(
+            EVERYTHING, input={"n": None}, stdin="in", env={"WHO": "ü"}, timeout=5, memory_mb=256, details=True,
+            files={"in/a.bin": b"\x00\xff", "b.txt": "b"},
+        )
+        self.assertEqual(got.result, {"data": {"n": None}, "large": 12345678901234567890123})
+        self.assertEqual(got.stdout, "in ü\n")
+        details = got.details
+        assert details is not None
+        self.assertEqual((details.stderr, details.id), ("e\n", got.request_id))
+        self.assertGreater(details.usage.memory_bytes, 0)
+        self.assertEqual([(f.path, f.content) for f in details.files], [("output/x.bin", b"\x00\xffb")])
+        self.assertTrue(details.isolation["layers"]["seccomp"]["active"])
+
+    def test_none_is_an_input(self) -> None:
+        script = "def main(*data):\n    return list(data)"
+        self.assertEqual(self.client.execute(script, input=None), p.Result([None], ""))
+        self.assertEqual(self.client.execute(script), p.Result([], ""))
+
+    def test_failures(self) -> None:
+        for cls, script, fields in FAILURES:
+            with self.subTest(cls.__name__), self.assertRaises(cls) as caught:
+                self.client.execute(script)
+            error = caught.exception
+            self.assertEqual(error.status, 400)
+            self.assertTrue(error.message and error.request_id)
+            self.assertFalse(error.retryable)
+            self.assertEqual({name: getattr(error, name) for name in fields}, fields)
+        with self.assertRaises(p.RunTimeout) as slow:
+            self.client.execute("def main():\n    while True: pass", timeout=0.1)
+        self.assertEqual(slow.exception.limit_ms, 100)
+        with self.assertRaises(p.MemoryLimit):
+            self.client.execute("def main():\n    return len(bytearray(b'x') * (200 << 20))", memory_mb=64)
+        with self.assertRaises(p.TooLarge):
+            self.client.execute("#" * (3 << 20))
+        self.assertIsNone(slow.exception.hint)
+        with self.assertRaises(AttributeError):
+            slow.exception.nonsense
+
+    def test_stream(self) -> None:
+        script = "import sys\ndef main():\n    print('one\\u2028\\ntwo')\n    print('e', file=sys.stderr)\n    return 'r'"
+        events = list(self.client.stream(script, details=True))
+        texts = {s: "".join(e.text for e in events if isinstance(e, p.Output) and e.stream == s) for s in ("stdout", "stderr")}
+        last = events[-1]
+        assert isinstance(last, p.Result) and last.details is not None
+        self.assertEqual(last.result, "r")
+        self.assertEqual(texts, {"stdout": last.stdout, "stderr": last.details.stderr})
+        self.assertEqual(last.stdout, "one\u2028\ntwo\n")
+        with self.assertRaises(p.ScriptException) as caught:
+            list(self.client.stream("def main():\n    print('x')\n    return 1 / 0"))
+        self.assertEqual((caught.exception.stdout, caught.exception.status), ("x\n", 400))
+
+    def test_health(self) -> None:
+        self.assertEqual(self.client.health()["status"], "ok")
+
+    def test_async(self) -> None:
+        async def run() -> None:
+            async with p.AsyncClient(URL) as client:
+                answers = await asyncio.gather(*(client.execute("def main(n):\n    return n", input=n) for n in range(4)))
+                self.assertEqual([a.result for a in answers], [0, 1, 2, 3])
+                for cls, script, _ in FAILURES[:4]:
+                    with self.assertRaises(cls):
+                        await client.execute(script)
+                events = [e async for e in client.stream("def main():\n    print('x')\n    return 1")]
+                self.assertIn(p.Output("stdout", "x\n"), events)
+                self.assertEqual(events[-1], p.Result(1, "x\n"))
+                self.assertEqual((await client.health())["status"], "ok")
+                began = time.monotonic()
+                with self.assertRaises(asyncio.TimeoutError):
+                    await asyncio.wait_for(client.execute("def main():\n    while True: pass"), 0.3)
+                self.assertLess(time.monotonic() - began, 5)
+
+        asyncio.run(run())
+
+
+REFUSED = {"error": {"type": "overloaded", "message": "full", "started": False}}
+RESULT = httpx.Response(200, json={"result": 1, "stdout": ""})
+
+
+def answers(*list_of: httpx.Response) -> tuple[Callable[[httpx.Request], httpx.Response], list[httpx.Request]]:
+    """A transport that answers these in turn, and what it was sent."""
+    sent: list[httpx.Request] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        answer = list_of[min(len(sent), len(list_of)) - 1]
+        if isinstance(answer.stream, httpx.ByteStream):  # which may be read once
+            return httpx.Response(answer.status_code, headers=answer.headers, content=answer.content)
+        return answer
+
+    return handle, sent
+
+
+class Retries(unittest.TestCase):
+    def calls(self, *list_of: httpx.Response) -> tuple[int, object]:
+        outcomes: list[tuple[int, object]] = []
+        for stream in (False, True):
+            handle, sent = answers(*list_of)
+            with p.Client("http://x", transport=httpx.MockTransport(handle)) as client:
+                got: object
+                try:
+                    got = list(client.stream("x"))[-1] if stream else client.execute("x")
+                except p.PyexecError as error:
+                    got = type(error)
+            outcomes.append((len(sent), got))
+        self.assertEqual(outcomes[0], outcomes[1])
+
+        async def later() -> tuple[int, object]:
+            handle, sent = answers(*list_of)
+            async with p.AsyncClient("http://x", transport=httpx.MockTransport(handle)) as client:
+                got: object
+                try:
+                    got = await client.execute("x")
+                except p.PyexecError as error:
+                    got = type(error)
+                return len(sent), got
+
+        self.assertEqual(asyncio.run(later()), outcomes[0])
+        return outcomes[0]
+
+    def test_only_what_was_not_begun(self) -> None:
+        def refused(status: int, after: str | None, body: object = REFUSED) -> httpx.Response:
+            return httpx.Response(status, headers={} if after is None else {"Retry-After": after}, json=body)
+
+        begun = {"error": {"type": "unavailable", "message": "lost", "started": True}}
+        slow = {"error": {"type": "timeout", "message": "slow"}}
+        self.assertEqual(self.calls(refused(503, "0"), RESULT), (2, p.Result(1, "")))
+        self.assertEqual(self.calls(refused(429, "0", {"error": {"type": "rate_limited", "message": ""}}), RESULT), (2, p.Result(1, "")))
+        self.assertEqual(self.calls(refused(503, "0")), (3, p.Overloaded))
+        self.assertEqual(self.calls(refused(503, None)), (1, p.Overloaded))
+        self.assertEqual(self.calls(refused(503, "60")), (1, p.Overloaded))
+        self.assertEqual(self.calls(refused(503, "soon")), (1, p.Overloaded))
+        self.assertEqual(self.calls(refused(503, "0", begun)), (1, p.Unavailable))
+        self.assertEqual(self.calls(refused(400, "0", slow)), (1, p.RunTimeout))
+        self.assertEqual(self.calls(httpx.Response(307, headers={"Location": "http://y/"})), (1, p.InternalError))
+        self.assertEqual(self.calls(httpx.Response(200, text="<html>")), (1, p.InternalError))
+
+    def test_connection(self) -> None:
+        with p.Client("http://127.0.0.1:1") as client, self.assertRaises(p.ConnectionFailed):
+            client.execute("x")
+        for url in ("", "localhost:8080", "ftp://x"):
+            with self.assertRaises(ValueError):
+                p.Client(url)
+
+    def test_key(self) -> None:
+        handle, sent = answers(RESULT)
+        with p.Client("http://x", api_key="k", transport=httpx.MockTransport(handle)) as client:
+            client.execute("x", input=float(1))
+        self.assertEqual(sent[0].headers["Authorization"], "Bearer k")
+        self.assertEqual(json.loads(sent[0].content), {"script": "x", "input": 1.0})
+
+
+class Streams(unittest.TestCase):
+    def events(self, *chunks: bytes) -> list[p.Event]:
+        stream = httpx.Response(200, headers={"Content-Type": "text/event-stream"}, content=iter(chunks))
+        handle, _ = answers(stream)
+        with p.Client("http://x", transport=httpx.MockTransport(handle)) as client:
+            return list(client.stream("x"))
+
+    def test_any_cut(self) -> None:
+        text = (
+            ': waiting\n\nevent: started\ndata: {"id":"1"}\n\nevent: stdout\r\ndata: {"text":"ü\u2028"}\r\n\r\n'
+            'event: later\ndata: x\n\nevent: result\ndata: {"result":\ndata: 1}\n\n'
+        ).encode()
+        want: list[p.Event] = [p.Started(), p.Output("stdout", "ü\u2028"), p.Result(1, "")]
+        for size in (1, 7, len(text)):
+            self.assertEqual(self.events(*(text[i : i + size] for i in range(0, len(text), size))), want)
+
+    def test_bad_ends(self) -> None:
+        with self.assertRaises(p.ConnectionFailed):
+            self.events(b'event: stdout\ndata: {"text":"a"}\n\n')
+        with self.assertRaises(p.Unavailable):
+            self.events(b'event: error\ndata: {"status":503,"error":{"type":"unavailable","message":"","started":true}}\n\n')
+        with self.assertRaises(p.InternalError):
+            self.events(b"event: result\ndata: {\n\n")
+
+
+if __name__ == "__main__":
+    unittest.main()
