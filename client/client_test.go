@@ -139,7 +139,12 @@ func TestRealServer(t *testing.T) {
 			t.Errorf("%v, %+v", err, e)
 		}
 		stop := errors.New("stop")
-		if _, err := c.Stream(t.Context(), client.Request{Script: "def main():\n    print('x')\n    return 1"}, func(client.Event) error { return stop }); !errors.Is(err, stop) {
+		if _, err := c.Stream(t.Context(), client.Request{Script: "def main():\n    print('x')\n    while True: pass"}, func(e client.Event) error {
+			if e.Text == "x\n" { // while the run goes on, which ends with it
+				return stop
+			}
+			return nil
+		}); !errors.Is(err, stop) {
 			t.Errorf("an error of the caller's becomes %v", err)
 		}
 	})

@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -118,6 +119,30 @@ func TestRun(t *testing.T) {
 				t.Errorf("--json prints %s, %v; errors %q", got.out, err, got.err)
 			}
 		})
+	}
+}
+
+// TestOutputAsItIsPrinted: a line is there while the script still runs.
+func TestOutputAsItIsPrinted(t *testing.T) {
+	file := script(t, "import sys\ndef main():\n    print('first', flush=True)\n    while True: pass")
+	cmd := command(t, "run", file, "--timeout=1m")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil || line != "first\n" {
+		t.Errorf("%q, %v", line, err)
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Error(err)
+	}
+	_ = cmd.Wait()
+	if cmd.ProcessState.ExitCode() != 130 {
+		t.Errorf("exit status %d, want 130", cmd.ProcessState.ExitCode())
 	}
 }
 

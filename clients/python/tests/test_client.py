@@ -8,6 +8,7 @@ import os
 import time
 import unittest
 from collections.abc import Callable
+from contextlib import aclosing
 
 import httpx
 
@@ -95,6 +96,19 @@ class RealServer(unittest.TestCase):
         with self.assertRaises(p.ScriptException) as caught:
             list(self.client.stream("def main():\n    print('x')\n    return 1 / 0"))
         self.assertEqual((caught.exception.stdout, caught.exception.status), ("x\n", 400))
+
+    def test_stream_that_is_left(self) -> None:
+        endless = "def main():\n    print('x')\n    while True: pass"
+        self.assertIn(p.Output("stdout", "x\n"), (e for e in self.client.stream(endless)))
+
+        async def run() -> None:
+            async with p.AsyncClient(URL) as client, aclosing(client.stream(endless)) as events:
+                async for event in events:
+                    if event == p.Output("stdout", "x\n"):
+                        return
+            self.fail("it was not heard of what was printed")
+
+        asyncio.run(run())
 
     def test_health(self) -> None:
         self.assertEqual(self.client.health()["status"], "ok")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import aclosing, closing
 from types import TracebackType
 from typing import Any
@@ -123,7 +123,7 @@ class Client(_Settings):
         timeout: float | None = None,
         memory_mb: int | None = None,
         details: bool = False,
-    ) -> Iterator[Event]:
+    ) -> Generator[Event, None, None]:
         """Runs a script and tells of it while it goes on; the last event is the Result.
 
         An iterator that is closed before its end ends the run.
@@ -232,8 +232,11 @@ class AsyncClient(_Settings):
         timeout: float | None = None,
         memory_mb: int | None = None,
         details: bool = False,
-    ) -> AsyncIterator[Event]:
-        """Runs a script and tells of it while it goes on; the last event is the Result."""
+    ) -> AsyncGenerator[Event, None]:
+        """Runs a script and tells of it while it goes on; the last event is the Result.
+
+        To end the run, close the iterator (contextlib.aclosing does).
+        """
         body = protocol.request_body(script, input, stdin, files, env, timeout, memory_mb, details)
         attempt = 0
         while True:
