@@ -19,7 +19,7 @@ test: setup build ## run all tests, Go and Python
 	@scripts/test.sh
 
 .PHONY: test-all
-test-all: test ## run all tests, and the hostile corpora in every setting, $REPEAT times
+test-all: test ## run all tests, and the hostile corpora in every setting, in $REPEAT (3) rounds
 	@scripts/hostile.sh --all
 
 .PHONY: hostile

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Runs hostile scripts through the real server.
 #   scripts/hostile.sh DIR...   these folders, policy off and standard
-#   scripts/hostile.sh --all    the whole matrix: both corpora, each level that
-#                               can be reproduced here, as root and as an
-#                               ordinary user, policy on and off, eight at a
-#                               time, shuffled and alone, $REPEAT (3) times
+#   scripts/hostile.sh --all    the whole matrix: $REPEAT (3) rounds of both
+#                               corpora at each level that can be reproduced
+#                               here, as root and as an ordinary user, policy
+#                               on and off; eight at a time, shuffled and alone
+#                               in turns, so that three rounds are every
+#                               combination once
 # More flags for the command in $HOSTILE_ARGS, as -v or -only REGEXP.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -25,4 +27,4 @@ uids=$(id -u)
 [ "$uids" -ne 0 ] || uids=0,54321
 exec "${command[@]}" -dir "${SHARED_DIR:-../shared}/hostile" -dir e2e/hostile -repeat "${REPEAT:-3}" -uid "$uids" \
 	-force-level full,namespaces-masked-proc,namespaces-no-landlock,landlock \
-	-policy off,standard -mode parallel,shuffled,alone "${more[@]}"
+	-policy off,standard -mode parallel,shuffled,alone -rotate "${more[@]}"

@@ -39,6 +39,7 @@ type settings struct {
 	levels     string
 	uids       string
 	repeat     int
+	rotate     bool
 	verbose    bool
 	options    corpus.Options
 
@@ -84,6 +85,7 @@ func main() {
 	flag.IntVar(&s.options.Parallel, "parallel", 8, "scripts at once")
 	flag.Uint64Var(&s.options.Seed, "seed", uint64(time.Now().UnixNano()), "of the order with -mode shuffled")
 	flag.IntVar(&s.repeat, "repeat", 1, "how often to run each folder")
+	flag.BoolVar(&s.rotate, "rotate", false, "one mode for each policy in a round, another in the next: as many rounds as there are modes run every combination once")
 	flag.BoolVar(&s.verbose, "v", false, "print every script")
 	only := flag.String("only", "", "run only scripts whose name matches")
 	flag.Parse()
@@ -136,12 +138,16 @@ func (s *settings) run(ctx context.Context) (bool, error) {
 	s.options.Canaries = canaries
 
 	ok := true
-	for range s.repeat {
+	for round := range s.repeat {
 		for uid := range strings.SplitSeq(s.uids, ",") {
 			for level := range strings.SplitSeq(s.levels, ",") {
-				for policy := range strings.SplitSeq(s.policies, ",") {
+				for i, policy := range strings.Split(s.policies, ",") {
 					s.options.Policy = policy
-					good, err := s.runServer(ctx, uid, level)
+					modes := strings.Split(s.modes, ",")
+					if s.rotate {
+						modes = []string{modes[(round+i)%len(modes)]}
+					}
+					good, err := s.runServer(ctx, uid, level, modes)
 					if err != nil {
 						return false, err
 					}
@@ -153,9 +159,9 @@ func (s *settings) run(ctx context.Context) (bool, error) {
 	return ok, nil
 }
 
-func (s *settings) runServer(ctx context.Context, uid, level string) (bool, error) {
+func (s *settings) runServer(ctx context.Context, uid, level string, modes []string) (bool, error) {
 	if s.url != "" {
-		return s.runDirs(ctx, s.url, "given server")
+		return s.runDirs(ctx, s.url, "given server", modes)
 	}
 	config := e2etest.Config{
 		// A pool of one size, so that what is left over shows.
@@ -183,16 +189,16 @@ func (s *settings) runServer(ctx context.Context, uid, level string) (bool, erro
 	before := server.Settle()
 	s.options.Pid = server.Pid
 	s.options.Leftovers = func() error { return server.Leftovers(before) }
-	ok, err := s.runDirs(ctx, server.BaseURL, as)
+	ok, err := s.runDirs(ctx, server.BaseURL, as, modes)
 	if stopErr := server.Stop(); err == nil {
 		err = stopErr
 	}
 	return ok, err
 }
 
-func (s *settings) runDirs(ctx context.Context, url, as string) (bool, error) {
+func (s *settings) runDirs(ctx context.Context, url, as string, modes []string) (bool, error) {
 	ok := true
-	for mode := range strings.SplitSeq(s.modes, ",") {
+	for _, mode := range modes {
 		o := s.options
 		switch mode {
 		case "parallel":
