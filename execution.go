@@ -34,6 +34,7 @@ type Request struct {
 	Memory  Bytes             // of the whole run, its files included
 	Details bool              // the caller wants usage, stderr, files and isolation
 	Watcher Watcher           // is told of the run while it goes on; nil for nobody
+	Allow   Allow             // what it may reach over the network
 }
 
 // Watcher is told of a run while it goes on. Its methods must not block, since
