@@ -1,0 +1,197 @@
+package egress
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"strings"
+	"time"
+)
+
+// ServeHTTP serves the one request of a connection: CONNECT HOST:PORT, or any
+// other method with the whole http:// URL.
+func (s *session) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c, ok := r.Context().Value(connKey{}).(*clientConn)
+	if !ok || !c.handled.CompareAndSwap(false, true) || !s.enter(nil) {
+		panic(http.ErrAbortHandler)
+	}
+	defer s.leave(nil)
+	defer c.end()
+	c.line.method = "http"
+	if r.Method == http.MethodConnect {
+		c.line.method = "connect"
+	}
+	up, t, no := s.reach(c, r)
+	if no != nil {
+		c.line.outcome, c.line.reason = no.outcome, no.message
+		s.answer(w, no)
+		return
+	}
+	defer up.Close()
+	c.line.outcome = OK
+	if r.Method == http.MethodConnect {
+		s.tunnel(w, c, up)
+		return
+	}
+	s.forward(w, r, up, t)
+}
+
+// reach decides where a request may go, and connects.
+func (s *session) reach(c *clientConn, r *http.Request) (*serverConn, target, *refusal) {
+	limits := s.proxy.opts.Limits
+	switch {
+	case c.overall:
+		return nil, target{}, refuse(429, Limited, "the run has made its %d connections", limits.Requests)
+	case c.tooMany:
+		return nil, target{}, refuse(429, Limited, "the run has %d connections open, the most that it may have", limits.AtOnce)
+	case s.bytes.Load() >= int64(limits.Bytes):
+		return nil, target{}, refuse(429, Limited, "the run has sent and received its %s", limits.Bytes)
+	}
+	t, no := destination(r)
+	if no != nil {
+		return nil, t, no
+	}
+	c.line.host, c.line.port = t.host, t.port
+	if no := s.allowed(t); no != nil {
+		return nil, t, no
+	}
+	addrs, no := s.resolve(r.Context(), t)
+	if no != nil {
+		return nil, t, no
+	}
+	up, no := s.dial(r.Context(), c, addrs, t)
+	return up, t, no
+}
+
+// destination is the host that a request names. The Host header counts for
+// nothing: net/http has put the URL's in its place.
+func destination(r *http.Request) (target, *refusal) {
+	if r.Method == http.MethodConnect {
+		// Of what is more than HOST:PORT, as a path, net/http makes more fields.
+		if r.URL.Path != "" || r.URL.RawQuery != "" || r.URL.User != nil || r.URL.Host != r.RequestURI {
+			return target{}, refuse(400, Malformed, "CONNECT takes HOST:PORT and nothing else")
+		}
+		return targetOf(r.URL.Host, 0)
+	}
+	switch {
+	case r.URL.Host == "":
+		return target{}, refuse(400, Malformed, "this is a proxy: send the whole URL, as in GET http://example.com/ HTTP/1.1")
+	case r.URL.Scheme == "https":
+		return target{}, refuse(400, Malformed, "for https:// the proxy takes CONNECT HOST:PORT")
+	case r.URL.Scheme != "http" || r.URL.Opaque != "":
+		return target{}, refuse(400, Malformed, "the proxy takes http:// URLs and CONNECT")
+	case r.URL.User != nil:
+		return target{}, refuse(400, Malformed, "a URL with a user or a password in it is not forwarded; send them in the Authorization header")
+	case strings.HasSuffix(r.URL.Host, ":"):
+		return target{}, refuse(400, Malformed, "the URL has a colon without a port")
+	}
+	return targetOf(r.URL.Host, 80)
+}
+
+// answer refuses a request in the status line, which is what clients show of a
+// CONNECT that fails, and in the body. RFC 9209 has the header: with it a
+// refusal is told from an answer of the destination.
+func (s *session) answer(w http.ResponseWriter, no *refusal) {
+	conn, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(lingerTime))
+	body := no.message + "\n"
+	_, err = fmt.Fprintf(conn, "HTTP/1.1 %d %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\nProxy-Status: pyexec; error=%s\r\nConnection: close\r\n\r\n%s",
+		no.status, no.message, len(body), proxyErrors[no.outcome], body)
+	if err == nil {
+		linger(conn, buffered.Reader)
+	}
+}
+
+var proxyErrors = map[Outcome]string{
+	Malformed: "http_request_error", NotAllowed: "http_request_denied", Forbidden: "destination_ip_prohibited",
+	Unresolved: "dns_error", Unreachable: "destination_unavailable", Limited: "connection_limit_reached", Cut: "connection_terminated",
+}
+
+// linger lets the client read its answer: closing with bytes unread would
+// reset the connection under it.
+func linger(conn net.Conn, rest *bufio.Reader) {
+	if half, ok := conn.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite()
+		_, _ = io.Copy(io.Discard, io.LimitReader(rest, 1<<20))
+	}
+}
+
+// tunnel carries bytes both ways until both sides are done.
+func (s *session) tunnel(w http.ResponseWriter, c *clientConn, up *serverConn) {
+	conn, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "HTTP/1.1 200 Connection established\r\n\r\n"); err != nil {
+		return
+	}
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		carry(up, buffered.Reader, up.CloseWrite, conn, up)
+	}()
+	carry(conn, up, c.CloseWrite, conn, up)
+	<-sent
+}
+
+// carry copies one direction. After its end the other one may go on; after an
+// error both are over.
+func carry(to io.Writer, from io.Reader, done func() error, both ...io.Closer) {
+	// Without the shortcuts of io.Copy: each piece is counted before the next.
+	_, err := io.CopyBuffer(struct{ io.Writer }{to}, struct{ io.Reader }{from}, make([]byte, 32<<10))
+	if err == nil {
+		err = done()
+	}
+	if err != nil {
+		for _, c := range both {
+			_ = c.Close()
+		}
+	}
+}
+
+// forward sends one plain request on and its answer back.
+func (s *session) forward(w http.ResponseWriter, r *http.Request, up *serverConn, t target) {
+	transport := &http.Transport{
+		DialContext:            func(context.Context, string, string) (net.Conn, error) { return up, nil },
+		DisableKeepAlives:      true,
+		DisableCompression:     true,
+		MaxResponseHeaderBytes: 64 << 10,
+	}
+	host := t.String()
+	if t.port == 80 {
+		host = strings.TrimSuffix(host, ":80")
+	}
+	proxy := httputil.ReverseProxy{
+		Transport: transport,
+		Rewrite: func(p *httputil.ProxyRequest) {
+			p.Out.URL.Host, p.Out.Host = t.String(), host
+			p.Out.URL.RawQuery = p.In.URL.RawQuery // as it is: ReverseProxy drops what it cannot read
+		},
+		FlushInterval: -1,
+		ErrorLog:      log.New(io.Discard, "", 0),
+		ModifyResponse: func(resp *http.Response) error {
+			resp.Header.Del("Proxy-Status") // the proxy's own word
+			return nil
+		},
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
+			no := &refusal{502, Unreachable, fmt.Sprintf("%s did not answer as HTTP servers do", t), err}
+			if errors.Is(err, errBytes) {
+				no = refuse(429, Limited, "the run has sent and received its %s", s.proxy.opts.Limits.Bytes)
+			}
+			up.client.line.outcome, up.client.line.reason = no.outcome, no.message
+			s.answer(w, no)
+		},
+	}
+	proxy.ServeHTTP(w, r)
+}
