@@ -35,6 +35,12 @@ def write(path):
     os.unlink(path)
 
 
+def connect(port):
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as s:
+        s.settimeout(2)
+        s.connect(("127.0.0.1", port))
+
+
 def fork():
     pid = os.fork()
     if pid == 0:
@@ -88,6 +94,8 @@ def main(given):
         "signal_parent": python(os.kill, parent, 0),
         "socket_inet": python(lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM).close()),
         "socket_udp": python(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).close()),
+        "tcp_server": python(connect, given["port"]),
+        "proxy": python(connect, 3128),
         "read_outside": python(read, given["canary"]),
         "write_outside": python(write, given["beside_canary"]),
         "write_system": python(write, "/usr/pyexec-attack"),

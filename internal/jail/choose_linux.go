@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -111,9 +112,12 @@ func (j *Jail) try(ctx context.Context, s spec) (*generation, pyexec.Isolation, 
 		return nil, pyexec.Isolation{}, err
 	}
 	j.wg.Go(g.growAll) // the imports take long, and this level is likely to hold
-	found, err := j.attack(ctx, g)
+	found, err := j.attack(ctx, g, false)
 	if err == nil {
 		err = j.judge(s, found)
+	}
+	if err == nil && j.opts.Egress != nil {
+		err = j.attackEgress(ctx, g, s)
 	}
 	if err != nil {
 		g.retire()
@@ -124,10 +128,10 @@ func (j *Jail) try(ctx context.Context, s spec) (*generation, pyexec.Isolation, 
 }
 
 // attack runs the attack script as user code.
-func (j *Jail) attack(ctx context.Context, g *generation) (*findings, error) {
+func (j *Jail) attack(ctx context.Context, g *generation, egress bool) (*findings, error) {
 	ctx, cancel := context.WithTimeout(ctx, attackTime)
 	defer cancel()
-	s, err := g.root().slot(ctx, g)
+	s, err := g.root().slot(ctx, g, egress)
 	if err != nil {
 		return nil, err
 	}
@@ -139,8 +143,14 @@ func (j *Jail) attack(ctx context.Context, g *generation) (*findings, error) {
 	if err := os.WriteFile(canary, []byte("canary"), 0o644); err != nil { //nolint:gosec // the sandbox's uid must be able to read it
 		return nil, err
 	}
-	input, err := json.Marshal(map[string]string{
+	listener, err := net.Listen("tcp", "127.0.0.1:0") // of the server: not to be reached
+	if err != nil {
+		return nil, fmt.Errorf("attack from inside: %w", err)
+	}
+	defer listener.Close()
+	input, err := json.Marshal(map[string]any{
 		"canary": canary, "beside_canary": "/var/tmp/pyexec-attack", "python": j.opts.Python,
+		"port": listener.Addr().(*net.TCPAddr).Port,
 	})
 	if err != nil {
 		return nil, err
@@ -214,6 +224,11 @@ func (j *Jail) describe(s spec, f *findings) pyexec.Isolation {
 	if len(j.opts.Unsafe.Without) > 0 {
 		iso.Level = UnsafeLevel
 	}
+	networks, sockets := "", "no processes, no exec, no sockets but AF_UNIX"
+	if j.opts.Egress != nil {
+		networks = "runs with egress: one for each, a loopback on which the proxy listens"
+		sockets += "; runs with egress: and TCP"
+	}
 	add := func(name string, active bool, detail string) {
 		if j.opts.Unsafe.off(name) {
 			active, detail = false, errTakenAway.Error()
@@ -230,7 +245,7 @@ func (j *Jail) describe(s spec, f *findings) pyexec.Isolation {
 	namespaces := s.namespaces
 	for _, name := range all {
 		active := slices.Contains(namespaces, name)
-		detail := ""
+		detail := choose(name == "net", networks, "")
 		if !active {
 			detail = remedyNamespaces
 		}
@@ -248,7 +263,7 @@ func (j *Jail) describe(s spec, f *findings) pyexec.Isolation {
 	add("no_new_privs", slices.Contains(layers, "no_new_privs"), "")
 	ll := slices.Contains(layers, "landlock")
 	add("landlock", ll, choose(ll, fmt.Sprintf("ABI %d", landlockABI()), "not offered by this kernel: Linux 5.13 with landlock in lsm=, or Docker 20.10.18"))
-	add("seccomp", slices.Contains(layers, "seccomp"), "no processes, no exec, no sockets but AF_UNIX")
+	add("seccomp", slices.Contains(layers, "seccomp"), sockets)
 	add("rlimits", true, "")
 	if j.cgroups != nil {
 		add("cgroup", true, j.cgroups.String())

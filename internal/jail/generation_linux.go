@@ -2,9 +2,9 @@ package jail
 
 import (
 	"context"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -91,7 +91,7 @@ func (j *Jail) newGeneration(ctx context.Context, s spec) (*generation, error) {
 // runnerConfig is the first message to the base zygote: what slots and
 // children have to do at this level.
 func (j *Jail) runnerConfig(s spec) (map[string]any, *View, error) {
-	child, slot, err := j.seccompPrograms(s)
+	programs, err := seccompPrograms(s)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -107,12 +107,16 @@ func (j *Jail) runnerConfig(s spec) (map[string]any, *View, error) {
 		"layers": j.enabled(s.layers()), "readable": []string{"/"}, "device_files": devices,
 		"workdir": "/sandbox", "scratch": filepath.Join(j.dir, "scratch"),
 		"disk_bytes": l.Disk, "disk_files": l.DiskFiles, "cpu_seconds": cpu, "open_files": l.OpenFiles,
-		"seccomp_child": hex.EncodeToString(child.Bytes()), "seccomp_slot": hex.EncodeToString(slot.Bytes()),
+		"egress_offered": j.opts.Egress != nil, "egress": false, "ca_bundle": "",
 		"own_pid": seccomp.SelfPID, "die_with_parent": j.opts.NSJail != "",
 		"rlimits": map[string]int64{
 			"CORE": 0, "FSIZE": int64(l.Disk), "MEMLOCK": 64 << 10,
 			"SIGPENDING": 128, "MSGQUEUE": 0, "NICE": 0, "RTPRIO": 0,
 		},
+	}
+	maps.Copy(config, programs)
+	if j.opts.Egress != nil {
+		config["ca_bundle"] = view.addCertificates()
 	}
 	switch {
 	case !slices.Contains(s.namespaces, "mount"):

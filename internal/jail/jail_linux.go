@@ -2,6 +2,7 @@ package jail
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -33,6 +34,7 @@ type Options struct {
 	Limits  pyexec.Limits
 	Require Requirement
 	Unsafe  Unsafe // what tests take away
+	Egress  Egress // the way out; nil gives none to any run
 
 	SpawnTimeout  time.Duration // for a slot or a child to become ready
 	ImportTimeout time.Duration // for a zygote's imports
@@ -237,7 +239,9 @@ func (j *Jail) install(next *generation) {
 
 // Slot forks a slot from the zygote of a kind. It waits for a zygote that is
 // still importing, or being replaced.
-func (j *Jail) Slot(ctx context.Context, kind Kind) (*Slot, error) {
+func (j *Jail) Slot(ctx context.Context, kind Kind) (*Slot, error) { return j.slot(ctx, kind, false) }
+
+func (j *Jail) slot(ctx context.Context, kind Kind, egress bool) (*Slot, error) {
 	for {
 		j.mu.Lock()
 		g, changed, closed := j.current, j.changed, j.closed
@@ -248,7 +252,7 @@ func (j *Jail) Slot(ctx context.Context, kind Kind) (*Slot, error) {
 		z, err := g.await(ctx, kind)
 		if err == nil {
 			var s *Slot
-			if s, err = z.slot(ctx, g); err == nil {
+			if s, err = z.slot(ctx, g, egress); err == nil {
 				s.wanted = kind
 				return s, nil
 			}
@@ -386,14 +390,21 @@ func (j *Jail) Close() {
 	j.lock.Close()
 }
 
-func (j *Jail) seccompPrograms(s spec) (child, slot seccomp.Program, err error) {
-	variant := seccomp.Child
+// seccompPrograms are the filters of a level, as the runner takes them.
+func seccompPrograms(s spec) (map[string]any, error) {
+	child := seccomp.Child
 	if len(s.namespaces) == 0 {
-		variant = seccomp.ChildPairs
+		child = seccomp.ChildPairs
 	}
-	if child, err = seccomp.Compile(variant); err != nil {
-		return nil, nil, err
+	programs := map[string]any{}
+	for name, variant := range map[string]seccomp.Variant{
+		"seccomp_child": child, "seccomp_egress": seccomp.ChildEgress, "seccomp_slot": seccomp.Slot,
+	} {
+		program, err := seccomp.Compile(variant)
+		if err != nil {
+			return nil, err
+		}
+		programs[name] = hex.EncodeToString(program.Bytes())
 	}
-	slot, err = seccomp.Compile(seccomp.Slot)
-	return child, slot, err
+	return programs, nil
 }

@@ -179,7 +179,7 @@ func TestSlotThatDoesNotStartInTime(t *testing.T) {
 	cancel()
 	g := j.generation()
 	for range 20 {
-		if s, err := g.root().slot(ctx, g); err == nil {
+		if s, err := g.root().slot(ctx, g, false); err == nil {
 			s.Close()
 		}
 	}

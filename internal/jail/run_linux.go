@@ -39,6 +39,7 @@ func (s *Slot) Run(ctx context.Context, req pyexec.Request) (pyexec.Result, erro
 			return pyexec.Result{}, fmt.Errorf("%w: %w", pyexec.ErrNotStarted, err)
 		}
 	}
+	defer s.serveEgress(req)()
 	r := &run{slot: s, pipes: p, req: req, limits: set.Limits, began: time.Now(), read: make(chan struct{})}
 	return r.do(ctx, frame)
 }
@@ -111,7 +112,7 @@ func (r *run) do(ctx context.Context, frame []byte) (pyexec.Result, error) {
 	if err != nil {
 		return res, err
 	}
-	res.Isolation = r.slot.jail.Isolation()
+	res.Isolation = r.slot.isolation()
 	return res, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"sync"
 	"time"
@@ -36,6 +37,9 @@ type Slot struct {
 
 	pipes  *pipes // of the ready child; nil between Run and Prepare
 	policy string // instead of the jail's, for the self-test
+
+	egress   bool         // its children reach the proxy
+	listener net.Listener // of the ready child's network; nil without egress
 }
 
 // exit is the kernel's word on how a child ended.
@@ -153,6 +157,14 @@ func (s *Slot) Prepare(ctx context.Context) error {
 			return err
 		}
 	}
+	var hand *conn // by which the child gives its listener
+	if s.egress {
+		if hand, err = p.addHand(); err != nil {
+			p.close()
+			return err
+		}
+		defer hand.close()
+	}
 	if err := s.conn.send(map[string]string{"op": "spawn"}, p.theirs...); err != nil {
 		p.close()
 		return s.lost(err)
@@ -168,6 +180,12 @@ func (s *Slot) Prepare(ctx context.Context) error {
 		p.close()
 		s.jail.confined(err)
 		return s.lost(err)
+	}
+	if s.egress {
+		if s.listener, err = takeListener(hand); err != nil {
+			p.close()
+			return s.lost(err)
+		}
 	}
 	s.jail.confined(nil)
 	_ = p.result.SetReadDeadline(time.Time{})
@@ -215,6 +233,10 @@ func (s *Slot) Close() { s.closeOnce.Do(s.close) }
 
 func (s *Slot) close() {
 	s.conn.close()
+	if s.listener != nil {
+		_ = s.listener.Close()
+		s.listener = nil
+	}
 	if s.pipes != nil {
 		s.pipes.close()
 		s.pipes = nil

@@ -23,7 +23,12 @@ const UnsafeLevel = "unsafe"
 var removable = []string{
 	"mount_namespace", "pid_namespace", "ipc_namespace", "uts_namespace", "net_namespace", "cgroup_namespace",
 	"private_tmp", "capabilities", "no_new_privs", "landlock", "seccomp", "rlimits", "cgroup", "memory_watcher",
+	EgressAddresses,
 }
+
+// EgressAddresses is the proxy's check of where a run connects to. It is no
+// layer of the jail, which only knows its name.
+const EgressAddresses = "egress_addresses"
 
 // ParseUnsafe reads the names of layers and of a level.
 func ParseUnsafe(layers []string, level string) (Unsafe, error) {

@@ -131,6 +131,26 @@ func newView(python, runnerDir string, remap bool) (*View, error) {
 	return v, v.addLibraries(real, roots)
 }
 
+// systemCertificates is where Debian and Alpine keep what the operator trusts.
+const systemCertificates = "/etc/ssl/certs/ca-certificates.crt"
+
+// addCertificates shows the certificates of authorities, and returns where: the
+// machine's, or those that certifi brings.
+func (v *View) addCertificates() string {
+	if from, err := filepath.EvalSymlinks(systemCertificates); err == nil {
+		v.bind(from, systemCertificates)
+		return systemCertificates
+	}
+	for _, b := range v.Binds {
+		for _, below := range []string{"lib/python3*/site-packages", "."} {
+			if found, _ := filepath.Glob(filepath.Join(b.From, below, "certifi", "cacert.pem")); len(found) > 0 {
+				return b.To + strings.TrimPrefix(found[0], b.From)
+			}
+		}
+	}
+	return ""
+}
+
 // askPython is where the interpreter behind a command stands.
 func askPython(command string) (string, error) {
 	out, err := exec.Command(command, "-I", "-S", "-c", "import sys; print(sys.executable)").Output()

@@ -84,7 +84,7 @@ func (z *zygote) order(msg any, peers ...*os.File) error {
 var ErrZygoteGone = errors.New("the zygote is gone")
 
 // slot forks a slot from z, a zygote of g.
-func (z *zygote) slot(ctx context.Context, g *generation) (*Slot, error) {
+func (z *zygote) slot(ctx context.Context, g *generation, egress bool) (*Slot, error) {
 	if !g.hold() {
 		return nil, ErrZygoteGone
 	}
@@ -99,8 +99,8 @@ func (z *zygote) slot(ctx context.Context, g *generation) (*Slot, error) {
 		release()
 		return nil, err
 	}
-	s := &Slot{jail: j, generation: g, zygote: Kind(z.name), conn: c, exits: make(chan exit, 1), gone: make(chan struct{}), release: release}
-	err = z.order(map[string]any{"op": "slot", "id": id}, peer)
+	s := &Slot{jail: j, generation: g, zygote: Kind(z.name), conn: c, exits: make(chan exit, 1), gone: make(chan struct{}), release: release, egress: egress}
+	err = z.order(map[string]any{"op": "slot", "id": id, "egress": egress}, peer)
 	peer.Close()
 	if err != nil {
 		c.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import resource
 
-from . import confine, execute, scratch, warm, wire
+from . import confine, execute, network, report, scratch, warm, wire
 from . import syscalls as sc
 
 REQUEST_FD, STDOUT_FD, STDERR_FD, RESULT_FD = 0, 1, 2, 3
@@ -30,6 +30,11 @@ def start(pipes: list[int], config: confine.Config) -> None:
 def _confine(pipes: list[int], config: confine.Config) -> None:
     sc.prctl(sc.PR_SET_PDEATHSIG, 9)
     warm.populate(config.get("pages", []))  # first: what follows needs some of them, too
+    if config["egress"]:
+        with confine.step("network of the run"):
+            network.enter(pipes.pop())
+        network.use_proxy(config["ca_bundle"])
+        report.hint_at_proxy()
     _place_descriptors(pipes)
     layers = config["layers"]
     if "mount" in config["namespaces"]:
@@ -48,7 +53,8 @@ def _confine(pipes: list[int], config: confine.Config) -> None:
         confine.set_rlimits({"NOFILE": config["open_files"]})
         resource.setrlimit(resource.RLIMIT_CPU, (config["cpu_seconds"], config["cpu_seconds"] + 1))
     if "landlock" in layers:
-        confine.landlock(config["landlock_abi"], config["readable"], writable, config["device_files"])
+        ports = (network.PORT,) if config["egress"] else ()
+        confine.landlock(config["landlock_abi"], config["readable"], writable, config["device_files"], ports)
     if "capabilities" in layers and config["namespaces"]:
         with confine.step("capabilities"):
             sc.set_capabilities(0)
@@ -56,7 +62,7 @@ def _confine(pipes: list[int], config: confine.Config) -> None:
     execute.get_ready()
     if "seccomp" in layers:
         with confine.step("seccomp"):
-            sc.seccomp(confine.filter_program(bytes.fromhex(config["seccomp_child"]), config["own_pid"], os.getpid()))
+            sc.seccomp(confine.filter_program(bytes.fromhex(config["seccomp_egress" if config["egress"] else "seccomp_child"]), config["own_pid"], os.getpid()))
     confine.verify(config)
 
 

@@ -30,7 +30,7 @@ _NAMESPACES = {
     "cgroup": sc.CLONE_NEWCGROUP,
 }
 _RUN_UID = 65534
-_CAP_SETPCAP, _CAP_SYS_ADMIN = 8, 21
+_CAP_SETPCAP, _CAP_NET_ADMIN, _CAP_SYS_ADMIN = 8, 12, 21
 _LAST_CAP = 40
 # SECBIT_NOROOT, NO_SETUID_FIXUP, NO_CAP_AMBIENT_RAISE, each with its lock,
 # and no KEEP_CAPS: uid 0 means nothing in here.
@@ -120,7 +120,7 @@ def prepare_slot(config: Config) -> None:
             socket.sethostname("sandbox")
     set_rlimits(config["rlimits"])
     if "capabilities" in config["layers"] and "user" in config["namespaces"]:
-        drop_bounding_set()
+        drop_bounding_set(1 << _CAP_NET_ADMIN if config["egress"] else 0)
     if "no_new_privs" in config["layers"]:
         with step("no_new_privs"):
             sc.prctl(sc.PR_SET_NO_NEW_PRIVS, 1)
@@ -201,7 +201,7 @@ def set_rlimits(limits: dict[str, int]) -> None:
                     raise OSError(errno.EPERM, f"RLIMIT_{name}: {refused}") from refused
 
 
-def drop_bounding_set() -> None:
+def drop_bounding_set(keep: int) -> None:
     with step("bounding set"):
         for capability in range(_LAST_CAP + 1):
             try:
@@ -214,8 +214,9 @@ def drop_bounding_set() -> None:
     except OSError:
         pass  # gVisor knows only KEEP_CAPS; without a bounding set uid 0 gains nothing
     with step("capabilities of the slot"):
-        # What a slot still needs for its children: mounts and their namespace.
-        sc.set_capabilities(1 << _CAP_SYS_ADMIN | 1 << _CAP_SETPCAP)
+        # What a slot still needs for its children: mounts and their namespace;
+        # for egress also to bring a loopback up.
+        sc.set_capabilities(1 << _CAP_SYS_ADMIN | 1 << _CAP_SETPCAP | keep)
 
 
 def join_cgroup(procs_fds: list[int]) -> None:
@@ -249,9 +250,12 @@ _LL_READ = _LL_READ_FILE | _LL_READ_DIR
 _LL_ABI1 = (1 << 13) - 1
 
 
-def landlock(abi: int, readable: list[str], writable: list[str], device_files: list[str]) -> None:
+def landlock(
+    abi: int, readable: list[str], writable: list[str], device_files: list[str], ports: tuple[int, ...] = ()
+) -> None:
     """Leaves reading below readable and writing below writable; no execution,
-    no device nodes, no TCP, no abstract sockets and no signals outside."""
+    no device nodes, no TCP but connections to ports, no abstract sockets and no
+    signals outside."""
     handled = _LL_ABI1
     if abi >= 2:
         handled |= _LL_REFER
@@ -261,7 +265,7 @@ def landlock(abi: int, readable: list[str], writable: list[str], device_files: l
         handled |= _LL_IOCTL_DEV
     attributes = struct.pack("=Q", handled)
     if abi >= 4:
-        attributes += struct.pack("=Q", 3)  # bind and connect of TCP, no port allowed
+        attributes += struct.pack("=Q", 3)  # bind and connect of TCP
     if abi >= 6:
         attributes += struct.pack("=Q", 3)  # scope: abstract unix sockets, signals
     write = handled & ~(_LL_EXECUTE | _LL_MAKE_CHAR | _LL_MAKE_BLOCK | _LL_IOCTL_DEV)
@@ -284,6 +288,8 @@ def landlock(abi: int, readable: list[str], writable: list[str], device_files: l
                     sc.landlock_allow_path(ruleset, access if is_directory else access & (_LL_WRITE_FILE | _LL_READ_FILE), fd)
                 finally:
                     os.close(fd)
+        for port in ports if abi >= 4 else ():
+            sc.landlock_allow_connect(ruleset, port)
         sc.landlock_restrict_self(ruleset)
         os.close(ruleset)
 

@@ -312,6 +312,8 @@ def exited(exc: BaseException, status: int) -> Failure:
 
 _NO_PROCESSES = "the sandbox does not allow starting processes: do the work in Python, in this one process"
 _NO_NETWORK = 'there is no network in the sandbox: send the data with the request, as "input" or "files"'
+_PROXY_ONLY = "this run reaches the network by its proxy alone: use HTTP or HTTPS, and a client that reads HTTP_PROXY and HTTPS_PROXY, as requests does"
+_network_hint = _NO_NETWORK
 _NO_THREADS = "the sandbox limits the number of threads: use a small pool, such as ThreadPoolExecutor(8)"
 _PROCESS_MODULES = {"subprocess", "multiprocessing", "pty"}
 _NETWORK_MODULES = {"socket", "requests", "urllib3", "http", "urllib", "ssl", "smtplib", "ftplib", "aiohttp", "httpx"}
@@ -375,17 +377,22 @@ def _hint(exc: BaseException, frames: Frames) -> str:
     own = _type_module(cls)
     own = own.split(".")[0] if type(own) is str else ""
     if own in _NETWORK_MODULES or kind_of(cls, ConnectionError):
-        return _NO_NETWORK
+        return "" if _network_hint is _PROXY_ONLY else _NO_NETWORK
     if _errno(exc) not in _REFUSALS:
         return ""
     line = source_line(frames.line or 0)
     if roots & _PROCESS_MODULES:
         return _NO_PROCESSES
     if roots & _NETWORK_MODULES or any(w in line for w in _NETWORK_WORDS):
-        return _NO_NETWORK
+        return _network_hint
     if any(w in line for w in _PROCESS_WORDS):
         return _NO_PROCESSES
     return ""
+
+
+def hint_at_proxy() -> None:
+    global _network_hint
+    _network_hint = _PROXY_ONLY
 
 
 def register_source(text: str) -> None:

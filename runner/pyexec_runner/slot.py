@@ -6,7 +6,8 @@ it exits, and as pid 1 of its pid namespace it takes everything along.
 
     server -> slot   {"op": "join"}   with open cgroup.procs files: the slot's
                                       cgroup, which its children are born into
-                     {"op": "spawn"}  with the child's four pipe ends
+                     {"op": "spawn"}  with the child's four pipe ends; for egress also a
+                                      socket by which it hands its listener over
                      {"op": "kill"}   ends the child, if there is one
     slot -> server   {"op": "hello"}  with a pidfd of the slot; ready for orders
                      {"op": "child"}  with a pidfd of the child
@@ -118,7 +119,7 @@ def _serve(sock: socket.socket, config: confine.Config) -> None:
             os.kill(pid, signal.SIGKILL)
         elif order["op"] == "join":
             confine.join_cgroup(fds)
-        elif order["op"] == "spawn" and not pid and len(fds) == 4:  # fewer: some did not fit into the table
+        elif order["op"] == "spawn" and not pid and len(fds) == 4 + config["egress"]:  # fewer: some did not fit into the table
             try:
                 pid = os.fork()
             except OSError as failed:

@@ -165,6 +165,14 @@ def landlock_allow_path(ruleset: int, access: int, path_fd: int) -> None:
         _raise("landlock_add_rule")
 
 
+def landlock_allow_connect(ruleset: int, port: int) -> None:
+    rule = struct.pack("=QQ", 2, port)  # struct landlock_net_port_attr; LANDLOCK_ACCESS_NET_CONNECT_TCP
+    if _syscall(
+        ctypes.c_long(_NR_LANDLOCK_ADD_RULE), ctypes.c_int(ruleset), ctypes.c_int(2), rule, ctypes.c_uint(0)
+    ) != 0:
+        _raise("landlock_add_rule")
+
+
 def landlock_restrict_self(ruleset: int) -> None:
     if _syscall(ctypes.c_long(_NR_LANDLOCK_RESTRICT_SELF), ctypes.c_int(ruleset), ctypes.c_uint(0)) != 0:
         _raise("landlock_restrict_self")

@@ -7,7 +7,8 @@ descriptor, whose number is the only argument.
     server -> zygote  {"op": "config", ...}                   first, and once
                       {"op": "grow", "modules": [...]}  + fd  fork a zygote that imports
                                                               more; fd is its control socket
-                      {"op": "slot", "id": n}           + fd  fork a slot; fd is its socket
+                      {"op": "slot", "id": n,           + fd  fork a slot; fd is its socket.  The
+                       "egress": bool}                        children of one with egress reach the proxy
     zygote -> server  {"op": "ready", "python", "modules": {name: version}}
                       {"op": "failed", "detail"}              an import failed; it exits
 """
@@ -25,7 +26,7 @@ import socket
 import sys
 from typing import Any
 
-from . import confine, slot, warm
+from . import confine, network, slot, warm
 from . import syscalls as sc
 
 _MAX_MESSAGE = 64 << 10
@@ -51,6 +52,7 @@ def main() -> None:
 def _serve(sock: socket.socket, config: confine.Config, modules: list[str]) -> None:
     try:
         versions = _import(modules)
+        network.explain(config)
         config = config | {"pages": _get_warm(modules)}
     except Exception as failed:
         sock.send(json.dumps({"op": "failed", "detail": f"{type(failed).__name__}: {failed}"[:1000]}).encode())
@@ -81,7 +83,7 @@ def _fork(sock: socket.socket, fd: int, order: dict[str, Any], config: confine.C
     if pid:
         return
     if order["op"] == "slot":
-        slot.start(fd, config | {"slot": order["id"]})
+        slot.start(fd, config | {"slot": order["id"], "egress": order["egress"]})
     try:
         sc.prctl(sc.PR_SET_PDEATHSIG, signal.SIGKILL)
         sock.close()
