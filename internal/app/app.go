@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"strings"
@@ -81,9 +82,13 @@ func (a *App) build(ctx context.Context, version string) error {
 		return fmt.Errorf("%w: unsafe-disable-layers: %w", ErrConfig, err)
 	}
 	a.runs, a.endRuns = context.WithCancelCause(context.WithoutCancel(ctx))
+	way, err := newEgress(c, log)
+	if err != nil {
+		return err
+	}
 	a.jail, err = jail.Start(ctx, jail.Options{
 		Python: c.Python, NSJail: c.Nsjail, UID: c.SandboxUID,
-		Policy: c.Policy, Preload: c.Preload, Limits: c.Limits(), Require: want, Unsafe: unsafe,
+		Policy: c.Policy, Preload: c.Preload, Limits: c.Limits(), Require: want, Unsafe: unsafe, Egress: way,
 		SpawnTimeout: spawnTimeout, ImportTimeout: importTimeout,
 		MaxRuns: int64(c.ZygoteMaxRuns), MaxAge: c.ZygoteMaxAge, Log: log,
 	})
@@ -91,7 +96,7 @@ func (a *App) build(ctx context.Context, version string) error {
 		return err
 	}
 	a.pool = pool.New(pool.Options{
-		Open: a.open, Kind: pool.KindOf(c.Preload), Ready: ready(c), Running: c.Concurrency, Log: log,
+		Open: a.open, Kind: kindOf(c), Ready: ready(c), Running: c.Concurrency, Log: log,
 	})
 	a.admission = admission.New(admission.Options{
 		Concurrency: c.Concurrency, Memory: a.budget, Queue: c.Queue, MaxWait: c.MaxWait,
@@ -100,7 +105,7 @@ func (a *App) build(ctx context.Context, version string) error {
 	counts := metrics.New(version, a.state)
 	a.executor = counts.Count(a.admission)
 	api := httpapi.New(httpapi.Options{
-		Executor: a, Limits: c.Limits(), Health: a.health.check, Ready: a.health.ready,
+		Executor: a, Limits: c.Limits(), Allow: c.Egress, Health: a.health.check, Ready: a.health.ready,
 		Observe: func(answer httpapi.Answer) { counts.Answered(answer.Route, answer.Status, answer.Code) },
 		Logger:  log, Version: version,
 	})
@@ -116,6 +121,19 @@ func (a *App) build(ctx context.Context, version string) error {
 // ready bounds how many children wait for each zygote: never more than may run
 // at once, since a burst beyond them waits for a fork.
 func ready(c config.Config) map[string]pool.Size {
+	sizes := readyEach(c)
+	if len(c.Egress) == 0 {
+		return sizes
+	}
+	// Runs have egress unless they ask for none: children without are made on demand.
+	for kind, size := range maps.Clone(sizes) {
+		sizes[kind+withEgress] = size
+		sizes[kind] = pool.Size{Ceiling: size.Ceiling}
+	}
+	return sizes
+}
+
+func readyEach(c config.Config) map[string]pool.Size {
 	if n := c.Ready; n > 0 {
 		fixed := pool.Size{Floor: n, Start: n, Ceiling: n}
 		sizes := map[string]pool.Size{}
@@ -147,6 +165,9 @@ func memoryBudget(c config.Config) pyexec.Bytes {
 }
 
 func (a *App) open(ctx context.Context, kind string) (pool.Slot, error) {
+	if kind, egress := strings.CutSuffix(kind, withEgress); egress {
+		return a.jail.EgressSlot(ctx, jail.Kind(kind))
+	}
 	return a.jail.Slot(ctx, jail.Kind(kind))
 }
 

@@ -30,6 +30,7 @@ var edges = map[string]map[string]string{
 	"internal/app": {
 		"internal/admission": "the only package that knows all others",
 		"internal/config":    "the only package that knows all others",
+		"internal/egress":    "the only package that knows all others",
 		"internal/httpapi":   "the only package that knows all others",
 		"internal/jail":      "the only package that knows all others",
 		"internal/metrics":   "the only package that knows all others",

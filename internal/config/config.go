@@ -36,6 +36,12 @@ type Config struct {
 	LogLevel         string // debug, info, warn or error
 	MetricsAddr      string // auto, off, main, or an address
 
+	Egress            pyexec.Allow // what runs may reach over the network
+	EgressConnections int          // of one run at once
+	EgressRequests    int          // of one run in sum
+	EgressBytes       pyexec.Bytes // of one run, both directions
+	EgressTime        time.Duration
+
 	// UnsafeDisableLayers takes protections away, for the tests that show
 	// what each of them stops.
 	UnsafeDisableLayers []string
@@ -78,6 +84,11 @@ var settings = []setting{
 	{"metrics-addr", "auto", "HOST:PORT|auto|main|off", "where GET /metrics is served to Prometheus: an address, main (beside /execute), off, or auto, which is 127.0.0.1:9090 if that is free", text(func(c *Config) *string { return &c.MetricsAddr }, isMetricsAddr)},
 	{"log-format", "auto", "auto|json|text", "of the log; auto is text on a terminal", oneOf(func(c *Config) *string { return &c.LogFormat }, "auto", "json", "text")},
 	{"log-level", "info", "debug|info|warn|error", "the least that is logged", oneOf(func(c *Config) *string { return &c.LogLevel }, "debug", "info", "warn", "error")},
+	{"egress", "", "RULES", "what scripts may reach over HTTP(S): HOST, *.HOST or public, each with or without :PORT (else 80 and 443), with commas between; nothing by default", rules(func(c *Config) *pyexec.Allow { return &c.Egress })},
+	{"egress-connections", "32", "N", "connections that a run may have open at once", number(func(c *Config) *int { return &c.EgressConnections }, 1, 1000)},
+	{"egress-requests", "1000", "N", "connections that a run may make", number(func(c *Config) *int { return &c.EgressRequests }, 1, 1<<30)},
+	{"egress-bytes", "64MB", "SIZE", "what a run may send and receive together", size(func(c *Config) *pyexec.Bytes { return &c.EgressBytes }, 1, 1<<50)},
+	{"egress-time", "60s", "DURATION", "how long a connection may be open", duration(func(c *Config) *time.Duration { return &c.EgressTime }, 100*time.Millisecond, time.Hour)},
 	{"unsafe-disable-layers", "", "LAYERS", "for tests only: protections to take away, by their names in /health", list(func(c *Config) *[]string { return &c.UnsafeDisableLayers })},
 	{"unsafe-force-level", "", "LEVEL", "for tests only: the isolation level to have, instead of the highest that the platform allows", text(func(c *Config) *string { return &c.UnsafeForceLevel }, isLevel)},
 }

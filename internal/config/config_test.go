@@ -52,6 +52,7 @@ func TestDefaults(t *testing.T) {
 		Nsjail:           filepath.Join(root, ".pyexec/bin/nsjail"),
 		SandboxUID:       64646, ZygoteMaxRuns: 10_000, ZygoteMaxAge: time.Hour,
 		MetricsAddr: "auto", LogFormat: "auto", LogLevel: "info",
+		EgressConnections: 32, EgressRequests: 1000, EgressBytes: 64 * pyexec.MiB, EgressTime: time.Minute,
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)

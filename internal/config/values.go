@@ -95,6 +95,26 @@ func list(at func(*Config) *[]string) func(*Config, string) error {
 	}
 }
 
+// rules reads what may be reached, and names every rule that is none.
+func rules(at func(*Config) *pyexec.Allow) func(*Config, string) error {
+	return func(c *Config, s string) error {
+		var all pyexec.Allow
+		var problems []error
+		for part := range strings.SplitSeq(s, ",") {
+			if strings.TrimSpace(s) == "" {
+				break
+			}
+			d, err := pyexec.ParseDestination(strings.TrimSpace(part))
+			if err != nil {
+				problems = append(problems, err)
+			}
+			all = append(all, d)
+		}
+		*at(c) = all
+		return errors.Join(problems...)
+	}
+}
+
 // units are powers of 1024 in every spelling, as memory_mb and limit_mb are.
 var units = map[string]pyexec.Bytes{
 	"": 1, "B": 1,

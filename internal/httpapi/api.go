@@ -21,6 +21,7 @@ import (
 type Options struct {
 	Executor pyexec.Executor
 	Limits   pyexec.Limits // zero: DefaultLimits
+	Allow    pyexec.Allow  // what a run may reach; its request may narrow it
 
 	// Health tells the state for GET /health. It is called for every probe
 	// and should answer from a cache.
@@ -149,6 +150,9 @@ func (a *API) execute(x *exchange) reply {
 	}
 	req, err := DecodeRequest(body, a.opts.Limits)
 	if err != nil {
+		return x.failed(err)
+	}
+	if req.Allow, err = narrow(a.opts.Allow, req.Allow); err != nil {
 		return x.failed(err)
 	}
 	req.ID, req.Caller = x.id, x.caller()

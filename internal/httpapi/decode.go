@@ -63,6 +63,7 @@ var fields = map[string]func(d *decoder, v jsontext.Value, field string) error{
 	"timeout_ms": (*decoder).readTimeout,
 	"memory_mb":  (*decoder).readMemory,
 	"details":    (*decoder).readDetails,
+	"network":    (*decoder).readNetwork,
 }
 
 func (d *decoder) readScript(v jsontext.Value, field string) (err error) {

@@ -181,7 +181,7 @@ func newPool(b *sandbox, ready int) *pool.Pool {
 	b.live = map[*slot]bool{}
 	size := pool.Size{Floor: ready, Start: ready, Ceiling: ready}
 	return pool.New(pool.Options{
-		Open: b.open, Kind: func(string) string { return "base" },
+		Open: b.open, Kind: func(pyexec.Request) string { return "base" },
 		Ready: map[string]pool.Size{"base": size}, Running: 2, Log: slog.New(slog.DiscardHandler),
 	})
 }

@@ -31,8 +31,8 @@ type Slot interface {
 type Options struct {
 	// Open makes a slot of a kind. It waits for a zygote that is not ready yet.
 	Open func(ctx context.Context, kind string) (Slot, error)
-	// Kind chooses by the script's text. A wrong choice only costs time.
-	Kind func(script string) string
+	// Kind chooses for a run, mostly by the script's text.
+	Kind func(pyexec.Request) string
 	// Ready bounds how many children of each kind wait for a script; the
 	// pool finds the right number between.
 	Ready map[string]Size
@@ -99,7 +99,7 @@ func (p *Pool) Execute(ctx context.Context, req pyexec.Request) (pyexec.Result, 
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(p.ctx, func() { cancel(context.Cause(p.ctx)) })() //nolint:contextcheck // ends with its owner, not with a caller
-	kind := p.opts.Kind(req.Script)
+	kind := p.opts.Kind(req)
 	began := time.Now()
 	var last error
 	for range attempts + p.opts.Ready[kind].Ceiling {
