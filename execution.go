@@ -24,7 +24,7 @@ type Executor interface {
 // inside the sandbox.
 type Request struct {
 	ID      string            // answers to it in logs and X-Request-Id
-	Caller  string            // whose turn it is: a client address until there are keys
+	Caller  string            // whose turn it is: the name of a key's owner, or the client's address without keys
 	Script  string            // Python source, valid UTF-8 without NUL
 	Input   json.RawMessage   // argument of main; nil when none was sent
 	Stdin   string            // what sys.stdin reads
@@ -35,6 +35,12 @@ type Request struct {
 	Details bool              // the caller wants usage, stderr, files and isolation
 	Watcher Watcher           // is told of the run while it goes on; nil for nobody
 	Allow   Allow             // what it may reach over the network
+
+	// Policy and Isolation are the operator's word for this caller, never the
+	// client's: a stricter check before the run than the server's, and the least
+	// isolation that the run may have. Both may be empty.
+	Policy    string
+	Isolation string
 }
 
 // Watcher is told of a run while it goes on. Its methods must not block, since

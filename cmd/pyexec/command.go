@@ -92,10 +92,15 @@ func (in *invocation) parse(args []string) (help bool) {
 	}
 	if in.command.settings {
 		for _, s := range in.command.allSettings() {
-			set.Func(s.name, "", func(v string) error {
+			give := func(v string) error {
 				in.settings = append(in.settings, "--"+s.name+"="+v)
 				return nil
-			})
+			}
+			if s.kind == "" {
+				set.BoolFunc(s.name, "", give)
+			} else {
+				set.Func(s.name, "", give)
+			}
 		}
 	}
 	for len(args) > 0 {

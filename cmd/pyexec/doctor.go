@@ -28,7 +28,7 @@ func doctor(in *invocation) int {
 	if !ok {
 		return status
 	}
-	c.MetricsAddr = "off"
+	c = c.Private()
 	if len(in.settings) == 0 && len(c.RequireIsolation) <= 1 {
 		c.RequireIsolation = []string{string(jail.SeccompOnly)} // show whatever there is
 	}

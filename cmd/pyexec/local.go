@@ -27,8 +27,8 @@ func serveLocally(ctx context.Context, c config.Config) (*localServer, error) {
 	if err := harden(); err != nil {
 		return nil, err
 	}
+	c = c.Private()
 	c.Concurrency, c.Queue, c.Ready, c.Grace = 1, 0, 1, 0
-	c.MetricsAddr = "off"
 	kept := &lockedBuffer{}
 	log := slog.New(slog.NewTextHandler(kept, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	p := newPipes()

@@ -21,7 +21,7 @@ var commands []*command
 
 func init() { //nolint:gochecknoinits // completion reads the table that it is in
 	commands = []*command{
-		&runCommand, &serveCommand, &doctorCommand, &benchCommand, &healthcheckCommand,
+		&runCommand, &serveCommand, &doctorCommand, &benchCommand, &keysCommand, &configCommand, &healthcheckCommand,
 		&completionCommand, &versionCommand, &completeCommand,
 	}
 }

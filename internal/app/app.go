@@ -18,6 +18,7 @@ import (
 
 	pyexec "github.com/python-code-executor/pyexec"
 	"github.com/python-code-executor/pyexec/internal/admission"
+	"github.com/python-code-executor/pyexec/internal/auth"
 	"github.com/python-code-executor/pyexec/internal/config"
 	"github.com/python-code-executor/pyexec/internal/httpapi"
 	"github.com/python-code-executor/pyexec/internal/jail"
@@ -29,6 +30,7 @@ import (
 type App struct {
 	config    config.Config
 	log       *slog.Logger
+	auth      *auth.Auth
 	jail      *jail.Jail
 	pool      *pool.Pool
 	admission *admission.Admission
@@ -81,6 +83,9 @@ func (a *App) build(ctx context.Context, version string) error {
 	if err != nil {
 		return fmt.Errorf("%w: unsafe-disable-layers: %w", ErrConfig, err)
 	}
+	if a.auth, err = newAuth(ctx, c, log); err != nil {
+		return err
+	}
 	a.runs, a.endRuns = context.WithCancelCause(context.WithoutCancel(ctx))
 	way, err := newEgress(c, log)
 	if err != nil {
@@ -105,7 +110,8 @@ func (a *App) build(ctx context.Context, version string) error {
 	counts := metrics.New(version, a.state)
 	a.executor = counts.Count(a.admission)
 	api := httpapi.New(httpapi.Options{
-		Executor: a, Limits: c.Limits(), Allow: c.Egress, Health: a.health.check, Ready: a.health.ready,
+		Executor: a, Limits: c.Limits(), Allow: c.Egress, Callers: a.auth, Quota: newQuota(c),
+		Health: a.health.check, Ready: a.health.ready,
 		Observe: func(answer httpapi.Answer) { counts.Answered(answer.Route, answer.Status, answer.Code) },
 		Logger:  log, Version: version,
 	})
@@ -174,6 +180,9 @@ func (a *App) open(ctx context.Context, kind string) (pool.Slot, error) {
 // Execute is the head of the executor chain: it ends a run with the client or
 // with the grace period, whichever comes first.
 func (a *App) Execute(ctx context.Context, req pyexec.Request) (pyexec.Result, error) {
+	if err := a.isolated(req); err != nil {
+		return pyexec.Result{}, err
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	stop := context.AfterFunc(a.runs, func() { cancel(context.Cause(a.runs)) }) //nolint:contextcheck // ends with its owner, not with a caller
@@ -195,6 +204,7 @@ var errGrace = &pyexec.Error{
 // and queued runs are refused, running ones end within the grace period, and
 // nothing is left of them.
 func (a *App) Run(ctx context.Context) error {
+	a.warnOpen()
 	a.pool.Fill()
 	a.metrics.start()
 	tested := make(chan struct{}) // meanwhile runs are served, and /readyz is 503

@@ -22,6 +22,7 @@ const module = "github.com/python-code-executor/pyexec"
 var edges = map[string]map[string]string{
 	"cmd/pyexec": {
 		"client":          "calls a server, of which the one that run starts is only nearer than others",
+		"internal/auth":   "makes, lists and revokes API keys",
 		"internal/app":    "serves, and asks it what doctor prints",
 		"internal/config": "reads the configuration before anything starts",
 		"internal/load":   "measures a server that is already there",
@@ -29,12 +30,17 @@ var edges = map[string]map[string]string{
 	},
 	"internal/app": {
 		"internal/admission": "the only package that knows all others",
+		"internal/auth":      "the only package that knows all others",
 		"internal/config":    "the only package that knows all others",
 		"internal/egress":    "the only package that knows all others",
 		"internal/httpapi":   "the only package that knows all others",
 		"internal/jail":      "the only package that knows all others",
 		"internal/metrics":   "the only package that knows all others",
 		"internal/pool":      "the only package that knows all others",
+		"internal/quota":     "the only package that knows all others",
+	},
+	"internal/auth": {
+		"internal/config": "sizes in the keys file are spelled as in settings",
 	},
 	"internal/jail": {
 		"internal/cgroup":  "memory and process limits of slots",

@@ -32,6 +32,16 @@ type Config struct {
 	Preload          []string // modules
 	ZygoteMaxRuns    int
 	ZygoteMaxAge     time.Duration
+	KeysFile         string // of API keys; "" for none
+	RequireAuth      bool   // refuse to serve without keys or a provider
+	OIDCIssuer       string // whose bearer tokens are taken; "" for nobody's
+	OIDCAudience     string
+	OIDCScopes       []string
+	OIDCClaim        string
+	Rate             pyexec.Rate // of a caller that has none of its own; zero for no bound
+	Burst            int         // requests of such a caller that may come together; 0: Rate's count
+	CallerRuns       int         // requests at once of such a caller; 0 for no bound
+	TrustedProxies   int
 	LogFormat        string // json or text; auto is json unless stderr is a terminal
 	LogLevel         string // debug, info, warn or error
 	MetricsAddr      string // auto, off, main, or an address
@@ -89,6 +99,16 @@ var settings = []setting{
 	{"egress-requests", "1000", "N", "connections that a run may make", number(func(c *Config) *int { return &c.EgressRequests }, 1, 1<<30)},
 	{"egress-bytes", "64MB", "SIZE", "what a run may send and receive together", size(func(c *Config) *pyexec.Bytes { return &c.EgressBytes }, 1, 1<<50)},
 	{"egress-time", "60s", "DURATION", "how long a connection may be open", duration(func(c *Config) *time.Duration { return &c.EgressTime }, 100*time.Millisecond, time.Hour)},
+	{"keys-file", "", "FILE", "API keys and the limits of their owners, made by pyexec keys create; with it, a run needs a key", text(func(c *Config) *string { return &c.KeysFile }, nil)},
+	{"require-auth", "false", "", "refuse to serve without keys-file or oidc-issuer", boolean(func(c *Config) *bool { return &c.RequireAuth })},
+	{"oidc-issuer", "", "URL", "OpenID provider whose bearer tokens are taken", text(func(c *Config) *string { return &c.OIDCIssuer }, nil)},
+	{"oidc-audience", "", "NAME", "audience that a token must be for", text(func(c *Config) *string { return &c.OIDCAudience }, nil)},
+	{"oidc-scopes", "", "SCOPES", "scopes that a token must have, with commas between", words(func(c *Config) *[]string { return &c.OIDCScopes })},
+	{"oidc-claim", "sub", "NAME", "claim of a token that names the caller", text(func(c *Config) *string { return &c.OIDCClaim }, notEmpty)},
+	{"rate", "0", "N/UNIT", "requests of one caller, as in 10/s, 600/m or 1000/h; 0 is no bound", rate(func(c *Config) *pyexec.Rate { return &c.Rate })},
+	{"burst", "0", "N", "requests of one caller that may come at once; 0 is the N of rate", number(func(c *Config) *int { return &c.Burst }, 0, pyexec.MaxRate)},
+	{"caller-concurrency", "0", "N", "requests of one caller at once; 0 is no bound", number(func(c *Config) *int { return &c.CallerRuns }, 0, 100_000)},
+	{"trusted-proxies", "0", "N", "proxies before the server that append to X-Forwarded-For, for the address of a client without a key", number(func(c *Config) *int { return &c.TrustedProxies }, 0, 100)},
 	{"unsafe-disable-layers", "", "LAYERS", "for tests only: protections to take away, by their names in /health", list(func(c *Config) *[]string { return &c.UnsafeDisableLayers })},
 	{"unsafe-force-level", "", "LEVEL", "for tests only: the isolation level to have, instead of the highest that the platform allows", text(func(c *Config) *string { return &c.UnsafeForceLevel }, isLevel)},
 }
@@ -98,6 +118,16 @@ func (c Config) Limits() pyexec.Limits {
 	l := pyexec.DefaultLimits()
 	l.Timeout, l.Memory = c.Timeout, c.Memory
 	return l
+}
+
+// Private is c for a server that nothing but its own process reaches: who is
+// there needs no key, and nobody asks for metrics.
+func (c Config) Private() Config {
+	c.MetricsAddr = "off"
+	c.KeysFile, c.RequireAuth = "", false
+	c.OIDCIssuer, c.OIDCAudience, c.OIDCScopes = "", "", nil
+	c.Rate, c.Burst, c.CallerRuns = pyexec.Rate{}, 0, 0
+	return c
 }
 
 // defaults fills in what depends on the machine. GOMAXPROCS knows the CPU

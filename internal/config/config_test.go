@@ -53,6 +53,7 @@ func TestDefaults(t *testing.T) {
 		SandboxUID:       64646, ZygoteMaxRuns: 10_000, ZygoteMaxAge: time.Hour,
 		MetricsAddr: "auto", LogFormat: "auto", LogLevel: "info",
 		EgressConnections: 32, EgressRequests: 1000, EgressBytes: 64 * pyexec.MiB, EgressTime: time.Minute,
+		OIDCClaim: "sub",
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
@@ -179,7 +180,7 @@ func TestTheTableHasEverySetting(t *testing.T) {
 		t.Errorf("the table has %d settings, want %d", len(all), fields)
 	}
 	for _, s := range all {
-		if s.Help == "" || s.Kind == "" {
+		if s.Help == "" || s.Kind == "" && s.Default != "false" {
 			t.Errorf("%s has help %q and kind %q", s.Name, s.Help, s.Kind)
 		}
 		for _, v := range s.Values {

@@ -18,6 +18,7 @@ func Settings() []Setting {
 	for i, s := range settings {
 		all[i] = Setting{Name: s.name, Kind: s.kind, Default: s.value, Help: s.help}
 		switch {
+		case s.kind == "": // a switch
 		case s.kind == strings.ToLower(s.kind):
 			all[i].Values = strings.Split(s.kind, "|")
 		case strings.HasPrefix(s.kind, "LEVEL"):
@@ -69,6 +70,16 @@ func (c Config) attrs() []slog.Attr {
 		slog.Int("egress-requests", c.EgressRequests),
 		slog.String("egress-bytes", c.EgressBytes.String()),
 		slog.Duration("egress-time", c.EgressTime),
+		slog.String("keys-file", c.KeysFile),
+		slog.Bool("require-auth", c.RequireAuth),
+		slog.String("oidc-issuer", c.OIDCIssuer),
+		slog.String("oidc-audience", c.OIDCAudience),
+		slog.String("oidc-scopes", strings.Join(c.OIDCScopes, ",")),
+		slog.String("oidc-claim", c.OIDCClaim),
+		slog.String("rate", c.Rate.String()),
+		slog.Int("burst", c.Burst),
+		slog.Int("caller-concurrency", c.CallerRuns),
+		slog.Int("trusted-proxies", c.TrustedProxies),
 		slog.String("log-format", c.LogFormat),
 		slog.String("log-level", c.LogLevel),
 		slog.String("unsafe-disable-layers", strings.Join(c.UnsafeDisableLayers, ",")),

@@ -83,10 +83,15 @@ func (l *loader) flags(args []string) (file string, err error) {
 	set := newFlags()
 	set.StringVar(&file, "config", "", "")
 	for _, s := range settings {
-		set.Func(s.name, "", func(v string) error {
+		give := func(v string) error {
 			l.values[s.name] = given{v, "--" + s.name} // the last one wins
 			return nil
-		})
+		}
+		if s.kind == "" {
+			set.BoolFunc(s.name, "", give) // alone it is true
+		} else {
+			set.Func(s.name, "", give)
+		}
 	}
 	for len(args) > 0 {
 		err := set.Parse(args)

@@ -115,6 +115,45 @@ func rules(at func(*Config) *pyexec.Allow) func(*Config, string) error {
 	}
 }
 
+// words are separated by commas or blanks, and may be whatever a provider
+// calls its scopes.
+func words(at func(*Config) *[]string) func(*Config, string) error {
+	return func(c *Config, s string) error {
+		for _, word := range strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' }) {
+			if strings.ContainsFunc(word, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' }) {
+				return fmt.Errorf("%q is not a word of printable ASCII without quotes", word)
+			}
+			*at(c) = append(*at(c), word)
+		}
+		return nil
+	}
+}
+
+func boolean(at func(*Config) *bool) func(*Config, string) error {
+	return func(c *Config, s string) error {
+		switch s {
+		case "true", "false":
+			*at(c) = s == "true"
+			return nil
+		}
+		return fmt.Errorf("%q is neither true nor false", s)
+	}
+}
+
+func rate(at func(*Config) *pyexec.Rate) func(*Config, string) error {
+	return func(c *Config, s string) (err error) {
+		*at(c), err = pyexec.ParseRate(s)
+		return err
+	}
+}
+
+func notEmpty(s string) error {
+	if s == "" {
+		return errors.New("is empty")
+	}
+	return nil
+}
+
 // units are powers of 1024 in every spelling, as memory_mb and limit_mb are.
 var units = map[string]pyexec.Bytes{
 	"": 1, "B": 1,
@@ -173,7 +212,26 @@ func isPort(s string) error {
 
 // together are the rules between settings. Whether a layer exists is not
 // known here: one that does not is never in force, so the server refuses.
-func (c *Config) together() error {
+func (c *Config) together() error { return errors.Join(c.isolation(), c.callers()) }
+
+// callers are the rules about who may call. What is in the keys file, and
+// whether the provider is there, is found out at the start.
+func (c *Config) callers() error {
+	var problems []error
+	add := func(wrong bool, problem string) {
+		if wrong {
+			problems = append(problems, errors.New(problem))
+		}
+	}
+	add(c.RequireAuth && c.KeysFile == "" && c.OIDCIssuer == "",
+		"require-auth: there is neither keys-file nor oidc-issuer, so nobody could be told from anybody")
+	add(c.OIDCIssuer != "" && c.OIDCAudience == "", "oidc-audience: is needed with oidc-issuer: without it, tokens for any other service would be taken")
+	add(c.OIDCIssuer == "" && (c.OIDCAudience != "" || len(c.OIDCScopes) > 0), "oidc-issuer: is needed with oidc-audience and oidc-scopes")
+	add(c.Burst > 0 && c.Rate.Count == 0, "burst: there is no rate that it belongs to")
+	return errors.Join(problems...)
+}
+
+func (c *Config) isolation() error {
 	if len(c.RequireIsolation) == 0 {
 		return errors.New("require-isolation: is empty; the weakest level is seccomp")
 	}

@@ -23,6 +23,9 @@ type Options struct {
 	Limits   pyexec.Limits // zero: DefaultLimits
 	Allow    pyexec.Allow  // what a run may reach; its request may narrow it
 
+	Callers Callers // nil: everybody may call, by the name of his address
+	Quota   Quota   // nil: as often as they like
+
 	// Health tells the state for GET /health. It is called for every probe
 	// and should answer from a cache.
 	Health func(context.Context) Health
@@ -56,6 +59,12 @@ type API struct {
 func New(opts Options) *API {
 	if opts.Limits == (pyexec.Limits{}) {
 		opts.Limits = pyexec.DefaultLimits()
+	}
+	if opts.Callers == nil {
+		opts.Callers = byAddress{}
+	}
+	if opts.Quota == nil {
+		opts.Quota = unbounded{}
 	}
 	if opts.Health == nil {
 		opts.Health = func(context.Context) Health { return Health{} }
@@ -141,6 +150,11 @@ func (a *API) answer(x *exchange) (rep reply) {
 // execute is POST /execute. Nothing of the server is in use for a request
 // until its whole body has come and is right.
 func (a *API) execute(x *exchange) reply {
+	leave, err := a.enter(x)
+	if err != nil {
+		return x.failed(err)
+	}
+	defer leave()
 	if err := acceptable(x.r); err != nil {
 		return x.failed(err)
 	}
@@ -148,14 +162,15 @@ func (a *API) execute(x *exchange) reply {
 	if err != nil {
 		return x.failed(err)
 	}
-	req, err := DecodeRequest(body, a.opts.Limits)
+	req, err := DecodeRequest(body, x.caller.Lower(a.opts.Limits))
 	if err != nil {
 		return x.failed(err)
 	}
 	if req.Allow, err = narrow(a.opts.Allow, req.Allow); err != nil {
 		return x.failed(err)
 	}
-	req.ID, req.Caller = x.id, x.caller()
+	req.ID, req.Caller = x.id, x.caller.Name
+	req.Policy, req.Isolation = x.caller.Policy, x.caller.Isolation
 	execute := a.opts.Executor.Execute
 	if wantsStream(x.r) {
 		x.stream = newStream(x, a.opts)

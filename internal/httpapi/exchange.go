@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"regexp"
 	"runtime/debug"
@@ -26,6 +25,7 @@ type exchange struct {
 	bodyRead bool   // to its end
 	bytesIn  int
 	bytesOut int
+	caller   pyexec.Caller // known once the request has entered
 
 	timing    pyexec.Timing
 	isolation string // level that the run had
@@ -46,16 +46,6 @@ func newExchange(w http.ResponseWriter, r *http.Request) *exchange {
 		x.id = rand.Text()
 	}
 	return x
-}
-
-// caller is whose turn it is while there are no keys: the client's address.
-// X-Forwarded-For is not looked at, since anybody can send one.
-func (x *exchange) caller() string {
-	host, _, err := net.SplitHostPort(x.r.RemoteAddr)
-	if err != nil {
-		return x.r.RemoteAddr
-	}
-	return host
 }
 
 // log writes the one line of this exchange. Its level depends on what the
@@ -86,7 +76,7 @@ func (x *exchange) log(logger *slog.Logger, rep reply) {
 	}
 	if x.route == "execute" {
 		attrs = append(attrs,
-			slog.String("caller", x.caller()),
+			slog.String("caller", x.caller.Name),
 			slog.Float64("queue_ms", millis(x.timing.Queue)),
 			slog.Float64("spawn_ms", millis(x.timing.Spawn)),
 			slog.Float64("run_ms", millis(x.timing.Run)),

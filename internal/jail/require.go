@@ -55,6 +55,17 @@ func (r Requirement) String() string {
 	return strings.Join(append([]string{string(r.Level)}, r.Layers...), ",")
 }
 
+// Lacking says what of r a run with iso would lack; nil is nothing.
+func (r Requirement) Lacking(iso pyexec.Isolation) error {
+	if l := Level(iso.Level); !slices.Contains(Levels, l) || !r.allows(l) {
+		return fmt.Errorf("the isolation is %s, not %s", iso.Level, r.Level)
+	}
+	if missing := r.missing(iso); len(missing) > 0 {
+		return fmt.Errorf("the isolation lacks %s", strings.Join(missing, ", "))
+	}
+	return nil
+}
+
 func (r Requirement) allows(l Level) bool { return l.Meets(r.Level) }
 
 func (r Requirement) missing(iso pyexec.Isolation) []string {

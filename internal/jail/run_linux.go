@@ -27,6 +27,7 @@ func (s *Slot) Run(ctx context.Context, req pyexec.Request) (pyexec.Result, erro
 	s.generation.count()
 	defer p.close()
 	set := s.jail.setting(s.group == nil)
+	set.Policy = pyexec.Stricter(set.Policy, req.Policy)
 	if s.policy != "" {
 		set.Policy = s.policy
 	}

@@ -1,0 +1,93 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+)
+
+// Ages of a provider's keys.
+const (
+	// freshTime is how long keys are used without asking for them again: one
+	// that the provider has withdrawn is not good for longer.
+	freshTime = 5 * time.Minute
+	// staleTime is how long they are used while the provider does not answer.
+	staleTime = time.Hour
+)
+
+// keyring is a provider's keys. go-oidc fetches them, finds one by its id, and
+// asks again for an id that it does not know; the keyring makes it forget the
+// others after a time.
+type keyring struct {
+	jwks   string
+	client *http.Client
+	fresh  time.Duration
+
+	mu  sync.Mutex
+	now *keys
+	old *keys // the last that were ever had, while now has none yet
+}
+
+// keys are those of one moment and of what was asked for since.
+type keys struct {
+	*oidc.RemoteKeySet
+
+	since time.Time
+	had   bool // they have verified something
+}
+
+// fetchFault is where VerifySignature tells that the keys could not be had:
+// go-oidc makes a text of its error.
+type fetchFault struct{ err error }
+
+type fetchFaultKey struct{}
+
+// VerifySignature implements oidc.KeySet.
+func (k *keyring) VerifySignature(ctx context.Context, jwt string) ([]byte, error) {
+	now, old := k.current(time.Now())
+	payload, err := now.VerifySignature(ctx, jwt)
+	if err == nil {
+		k.good(now)
+		return payload, nil
+	}
+	var unreached *url.Error
+	if !errors.As(err, &unreached) {
+		return nil, err
+	}
+	if old != nil {
+		if payload, err := old.VerifySignature(ctx, jwt); err == nil {
+			return payload, nil
+		}
+	}
+	if fault, ok := ctx.Value(fetchFaultKey{}).(*fetchFault); ok {
+		fault.err = err
+	}
+	return nil, err
+}
+
+// current is the keys to ask, and those before, which may be nil.
+func (k *keyring) current(t time.Time) (now, old *keys) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.now == nil || t.Sub(k.now.since) > k.fresh {
+		if k.now != nil && k.now.had {
+			k.old = k.now
+		}
+		k.now = &keys{RemoteKeySet: oidc.NewRemoteKeySet(oidc.ClientContext(context.Background(), k.client), k.jwks), since: t}
+	}
+	if k.old != nil && t.Sub(k.old.since) > staleTime {
+		k.old = nil
+	}
+	return k.now, k.old
+}
+
+func (k *keyring) good(now *keys) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	now.had, k.old = true, nil
+}

@@ -1,0 +1,138 @@
+package auth
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/python-code-executor/pyexec"
+)
+
+// table is a keys file, for looking up.
+type table struct {
+	keys     map[string]owned // by id
+	subjects map[string]pyexec.Caller
+}
+
+type owned struct {
+	key    Key
+	caller pyexec.Caller
+}
+
+func newTable(f File) *table {
+	t := &table{keys: map[string]owned{}, subjects: map[string]pyexec.Caller{}}
+	for _, e := range f.Callers {
+		for _, k := range e.Keys {
+			t.keys[k.ID] = owned{k, e.Caller}
+		}
+		for _, s := range e.Subjects {
+			t.subjects[s] = e.Caller
+		}
+	}
+	return t
+}
+
+// keysFile follows a file: each request sees it as it is at that moment, so
+// that a key that was taken out is refused from the next request on.
+//
+// A file that cannot be read or has a fault lets nobody in until it is right:
+// going on with an old copy would accept keys that the operator believes
+// revoked, and nobody would notice.
+type keysFile struct {
+	path  string
+	check Check
+
+	mu     sync.Mutex
+	stamp  os.FileInfo
+	looked time.Time // when the file of this stamp was read
+	text   []byte
+	table  *table
+	err    error
+}
+
+func openKeysFile(path string, check Check) (*keysFile, error) {
+	k := &keysFile{path: path, check: check}
+	_, err := k.load()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	return k, nil
+}
+
+func (k *keysFile) empty() bool { return len(k.table.keys) == 0 }
+
+// caller is whose key it is. Every refusal has the same words: whether an id
+// exists is nobody's business.
+func (k *keysFile) caller(presented pyexec.Secret, now time.Time) (pyexec.Caller, error) {
+	t, err := k.current()
+	if err != nil {
+		return pyexec.Caller{}, err
+	}
+	o := t.keys[keyID(presented.Reveal())]
+	same := o.key.matches(presented) // an id that is unknown takes as long
+	if !same || o.key.expired(now) || o.caller.Name == "" {
+		return pyexec.Caller{}, refused("the key is not valid", nil)
+	}
+	return o.caller, nil
+}
+
+func (k *keysFile) current() (*table, error) {
+	t, err := k.load()
+	if err != nil {
+		return nil, unavailable("the server cannot check keys at the moment", err)
+	}
+	return t, nil
+}
+
+// sameTick is the time within which two writes may leave a file with the same
+// times: one that was read so shortly after a write is read again.
+const sameTick = 2 * time.Second
+
+// load is the table of the file as it is now.
+func (k *keysFile) load() (*table, error) {
+	now, err := os.Stat(k.path)
+	if err != nil {
+		return nil, fmt.Errorf("keys-file: %w", err)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.stamp != nil && os.SameFile(k.stamp, now) && k.stamp.Size() == now.Size() && k.stamp.ModTime().Equal(now.ModTime()) &&
+		k.looked.Sub(now.ModTime()) > sameTick {
+		return k.table, k.err
+	}
+	looked := time.Now()
+	text, err := readKeysFile(k.path)
+	if err != nil {
+		k.stamp = nil
+		return nil, fmt.Errorf("keys-file: %w", err)
+	}
+	if k.text == nil || !bytes.Equal(k.text, text) {
+		k.text = text
+		f, err := ParseFile(text, k.check)
+		k.table, k.err = newTable(f), nil
+		if err != nil {
+			k.table, k.err = nil, fmt.Errorf("keys-file %s:\n%w", k.path, err)
+		}
+	}
+	k.stamp, k.looked = now, looked
+	return k.table, k.err
+}
+
+// maxKeysFile bounds what is read: some ten thousand keys.
+const maxKeysFile = 4 << 20
+
+func readKeysFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxKeysFile+1))
+	if err == nil && len(text) > maxKeysFile {
+		err = fmt.Errorf("%s is larger than %v", path, pyexec.Bytes(maxKeysFile))
+	}
+	return text, err
+}

@@ -1,0 +1,186 @@
+package auth
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+
+	"github.com/python-code-executor/pyexec"
+)
+
+// OIDC says whose bearer tokens are good. Without Issuer none are.
+type OIDC struct {
+	Issuer   string   // exactly as it is in tokens
+	Audience string   // that tokens must be for
+	Scopes   []string // that tokens must have, all of them
+	Claim    string   // that names the caller; "": sub
+
+	refresh time.Duration // between two fetches of one document; 0: refreshTime
+}
+
+// CheckIssuer says what is wrong with an issuer's URL. Keys that come over
+// plain HTTP could be anybody's, unless it stays on this machine.
+func CheckIssuer(s string) error {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
+		return fmt.Errorf("%q is not a URL such as https://id.example.com/tenant", s)
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return errors.New("has a user, a query or a fragment, which an issuer has not")
+	case u.Scheme == "http" && !loopback(u.Hostname()):
+		return fmt.Errorf("%q is not https", s)
+	}
+	return nil
+}
+
+func loopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback() || host == "localhost"
+}
+
+// tokens checks bearer tokens of one provider.
+type tokens struct {
+	opts  OIDC
+	http  *http.Client
+	fresh time.Duration // how long keys are used
+
+	verifier atomic.Pointer[oidc.IDTokenVerifier] // nil until the provider has answered once
+}
+
+func newTokens(ctx context.Context, opts OIDC, log *slog.Logger) (*tokens, error) {
+	if opts.Claim == "" {
+		opts.Claim = "sub"
+	}
+	if err := CheckIssuer(opts.Issuer); err != nil {
+		return nil, fmt.Errorf("%w: oidc-issuer: %w", ErrConfig, err)
+	}
+	if opts.Audience == "" {
+		return nil, fmt.Errorf("%w: oidc-audience: is empty: a token for any other service would be taken", ErrConfig)
+	}
+	t := &tokens{opts: opts, http: newClient(opts.refresh), fresh: freshTime}
+	_, err := t.discover(ctx)
+	var unreached *url.Error
+	if errors.As(err, &unreached) {
+		log.Error("the OpenID provider cannot be reached; it is asked again when a token comes", "issuer", opts.Issuer, "error", err)
+		err = nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: oidc-issuer: %w", ErrConfig, err)
+	}
+	return t, nil
+}
+
+// discover asks the provider where its keys are and how it signs, unless it has
+// said so before.
+func (t *tokens) discover(ctx context.Context) (*oidc.IDTokenVerifier, error) {
+	if v := t.verifier.Load(); v != nil {
+		return v, nil
+	}
+	// A client that goes away must not spoil the answer for the others.
+	p, err := oidc.NewProvider(oidc.ClientContext(context.WithoutCancel(ctx), t.http), t.opts.Issuer)
+	if err != nil {
+		return nil, err
+	}
+	var doc struct {
+		JWKS       string   `json:"jwks_uri"`
+		Algorithms []string `json:"id_token_signing_alg_values_supported"`
+	}
+	if err := p.Claims(&doc); err != nil {
+		return nil, err
+	}
+	if err := CheckIssuer(doc.JWKS); err != nil {
+		return nil, fmt.Errorf("the provider's jwks_uri: %w", err)
+	}
+	v := oidc.NewVerifier(t.opts.Issuer, &keyring{jwks: doc.JWKS, client: t.http, fresh: t.fresh}, &oidc.Config{
+		ClientID: t.opts.Audience, SupportedSigningAlgs: asymmetric(doc.Algorithms),
+	})
+	t.verifier.CompareAndSwap(nil, v)
+	return t.verifier.Load(), nil
+}
+
+// asymmetric leaves out none, and the algorithms with one key for both sides.
+func asymmetric(algorithms []string) []string {
+	good := slices.DeleteFunc(slices.Clone(algorithms), func(a string) bool {
+		return !slices.Contains([]string{
+			oidc.RS256, oidc.RS384, oidc.RS512, oidc.ES256, oidc.ES384, oidc.ES512, oidc.PS256, oidc.PS384, oidc.PS512, oidc.EdDSA,
+		}, a)
+	})
+	if len(good) == 0 {
+		return []string{oidc.RS256}
+	}
+	return good
+}
+
+// claims are those of an access token that concern us (RFC 9068); providers
+// spell scopes in three ways.
+type claims struct {
+	Scope string `json:"scope"`
+	Scp   words  `json:"scp"`
+}
+
+// words is a list of strings, or one string with blanks between.
+type words []string
+
+func (w *words) UnmarshalJSON(b []byte) error {
+	var text string
+	if json.Unmarshal(b, &text) == nil {
+		*w = strings.Fields(text)
+		return nil
+	}
+	var list []string
+	err := json.Unmarshal(b, &list)
+	*w = list
+	return err
+}
+
+// subject is whom a token names, if it is good. Why one is not is for the log,
+// but for its age, which the client can mend.
+func (t *tokens) subject(ctx context.Context, credential pyexec.Secret) (string, error) {
+	verifier, err := t.discover(ctx)
+	if err != nil {
+		return "", unavailable("the server cannot check tokens at the moment", err)
+	}
+	fetch := &fetchFault{}
+	token, err := verifier.Verify(context.WithValue(ctx, fetchFaultKey{}, fetch), credential.Reveal())
+	var old *oidc.TokenExpiredError
+	switch {
+	case errors.As(err, &old):
+		return "", refused("the token has expired: get a new one", err)
+	case err != nil && fetch.err != nil:
+		return "", unavailable("the server cannot check tokens at the moment", fetch.err)
+	case err != nil:
+		return "", refused("the token is not valid for this server", err)
+	}
+	var c claims
+	var all map[string]json.RawMessage
+	if err := errors.Join(token.Claims(&c), token.Claims(&all)); err != nil {
+		return "", refused("the token is not valid for this server", err)
+	}
+	has := append(strings.Fields(c.Scope), c.Scp...)
+	for _, want := range t.opts.Scopes {
+		if !slices.Contains(has, want) {
+			return "", &pyexec.Error{Code: pyexec.CodeForbidden, Message: "the token lacks the scope " + want}
+		}
+	}
+	var name string
+	if json.Unmarshal(all[t.opts.Claim], &name) != nil || !goodSubject(name) {
+		return "", refused("the token does not name its owner in the claim "+t.opts.Claim, nil)
+	}
+	return name, nil
+}
+
+// goodSubject bounds what becomes a name in logs and quotas.
+func goodSubject(s string) bool {
+	return s != "" && len(s) <= 255 && !strings.ContainsFunc(s, func(c rune) bool { return c < ' ' || c == 0x7f || c == '\uFFFD' })
+}
