@@ -26,6 +26,10 @@ test-all: test ## run all tests, and the hostile corpora in every setting, in $R
 hostile: setup build ## run the hostile scripts of a folder: make hostile CORPUS=DIR
 	@scripts/hostile.sh "$(CORPUS)"
 
+.PHONY: image
+image: ## build the Docker image python-code-executor
+	@scripts/image.sh
+
 .PHONY: lint
 lint: ## run golangci-lint, pinned
 	@scripts/lint.sh run ./...

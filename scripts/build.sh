@@ -13,12 +13,12 @@ if [ "$(printf '%s\n' "$need" "${have#go}" | sort -V | head -n 1)" != "$need" ];
 	go version >/dev/null 2>&1 || die "Go $need or newer is needed; here is $have, and it could not fetch a newer one"
 fi
 
-version=$(git describe --tags --always --dirty 2>/dev/null || echo unknown)
+version=${VERSION:-$(git describe --tags --always --dirty 2>/dev/null || echo unknown)}
 # The binary carries the runner compiled, too, or each start would compile it.
 # Python checks the source's hash, and compiles by itself where this is not its
 # own version.
-find runner/pyexec_runner -name '*.pyc' -delete
-if [ -x "$pyexec_dir/venv/bin/python3" ]; then
+if [ -x "$pyexec_dir/venv/bin/python3" ]; then # else as it is here: the image's build brings it
+	find runner/pyexec_runner -name '*.pyc' -delete
 	env -u PYTHONDONTWRITEBYTECODE "$pyexec_dir/venv/bin/python3" -m compileall -q --invalidation-mode checked-hash runner/pyexec_runner
 fi
 CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$version" -o bin/pyexec ./cmd/pyexec

@@ -39,6 +39,9 @@ func main() {
 		fmt.Fprintln(os.Stderr, jail.Launch(strings.Join(os.Args[2:], " ")))
 		os.Exit(exitFailure)
 	}
+	if isInit() {
+		os.Exit(runInit())
+	}
 	os.Exit(dispatch(os.Args[1:], newUI()))
 }
 

@@ -82,7 +82,7 @@ var settings = []setting{
 	{"queue", "64", "N", "requests that may wait for a place", number(func(c *Config) *int { return &c.Queue }, 0, 100_000)},
 	{"max-wait", "10s", "DURATION", "longest wait for a place; what would wait longer is refused at once", duration(func(c *Config) *time.Duration { return &c.MaxWait }, time.Millisecond, time.Hour)},
 	{"memory-budget", "0", "SIZE", "memory that runs may need together; 0 is four fifths of what the machine or the container has", size(func(c *Config) *pyexec.Bytes { return &c.MemoryBudget }, 0, 1<<50)},
-	{"grace", "12s", "DURATION", "time that runs have to end at SIGTERM", duration(func(c *Config) *time.Duration { return &c.Grace }, 0, time.Hour)},
+	{"grace", "12s", "DURATION", "time that runs have to end at SIGTERM; default 8s on Cloud Run", duration(func(c *Config) *time.Duration { return &c.Grace }, 0, time.Hour)},
 	{"require-isolation", "landlock", "LEVEL|LAYERS", "refuse to serve with less: full, namespaces-masked-proc, namespaces-no-landlock, landlock, seccomp, or layers with commas between", list(func(c *Config) *[]string { return &c.RequireIsolation })},
 	{"python", "", "FILE", "interpreter of the sandbox; default: .pyexec/venv beside bin, else python3 in PATH", text(func(c *Config) *string { return &c.Python }, nil)},
 	{"nsjail", "", "FILE", "nsjail, or none; default: .pyexec/bin beside bin, else in PATH", text(func(c *Config) *string { return &c.Nsjail }, nil)},

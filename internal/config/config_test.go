@@ -72,6 +72,18 @@ func TestVariablesOfClients(t *testing.T) {
 	}
 }
 
+func TestCloudRunHasAShorterGrace(t *testing.T) {
+	from := source(t, "3 11")
+	from.Env = append(from.Env, "K_SERVICE=python-code-executor")
+	if got, err := config.Load(from); err != nil || got.Grace != 8*time.Second {
+		t.Errorf("grace %v, %v", got.Grace, err)
+	}
+	from.Args = []string{"--grace=3s"}
+	if got, err := config.Load(from); err != nil || got.Grace != 3*time.Second {
+		t.Errorf("with --grace=3s: grace %v, %v", got.Grace, err)
+	}
+}
+
 func TestFlagBeatsVariableBeatsFile(t *testing.T) {
 	from := source(t, "3 12", "--queue=1", "--nsjail", "none", "--unsafe-disable-layers=a,b_c")
 	file := filepath.Join(t.TempDir(), "pyexec.yaml")

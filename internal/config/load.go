@@ -35,6 +35,9 @@ func Load(from Source) (Config, error) {
 	}
 	l.environment(&file)
 	l.file(file)
+	if l.env["K_SERVICE"] != "" { // Cloud Run, which kills ten seconds after SIGTERM
+		l.give("grace", "8s", "K_SERVICE")
+	}
 
 	var c Config
 	for _, s := range settings {
