@@ -27,6 +27,7 @@ type OIDC struct {
 	Claim    string   // that names the caller; "": sub
 
 	refresh time.Duration // between two fetches of one document; 0: refreshTime
+	fresh   time.Duration // that keys are used without asking again; 0: freshTime
 }
 
 // CheckIssuer says what is wrong with an issuer's URL. Keys that come over
@@ -51,9 +52,8 @@ func loopback(host string) bool {
 
 // tokens checks bearer tokens of one provider.
 type tokens struct {
-	opts  OIDC
-	http  *http.Client
-	fresh time.Duration // how long keys are used
+	opts OIDC
+	http *http.Client
 
 	verifier atomic.Pointer[oidc.IDTokenVerifier] // nil until the provider has answered once
 }
@@ -68,7 +68,10 @@ func newTokens(ctx context.Context, opts OIDC, log *slog.Logger) (*tokens, error
 	if opts.Audience == "" {
 		return nil, fmt.Errorf("%w: oidc-audience: is empty: a token for any other service would be taken", ErrConfig)
 	}
-	t := &tokens{opts: opts, http: newClient(opts.refresh), fresh: freshTime}
+	if opts.fresh == 0 {
+		opts.fresh = freshTime
+	}
+	t := &tokens{opts: opts, http: newClient(opts.refresh)}
 	_, err := t.discover(ctx)
 	var unreached *url.Error
 	if errors.As(err, &unreached) {
@@ -102,7 +105,7 @@ func (t *tokens) discover(ctx context.Context) (*oidc.IDTokenVerifier, error) {
 	if err := CheckIssuer(doc.JWKS); err != nil {
 		return nil, fmt.Errorf("the provider's jwks_uri: %w", err)
 	}
-	v := oidc.NewVerifier(t.opts.Issuer, &keyring{jwks: doc.JWKS, client: t.http, fresh: t.fresh}, &oidc.Config{
+	v := oidc.NewVerifier(t.opts.Issuer, &keyring{jwks: doc.JWKS, client: t.http, fresh: t.opts.fresh}, &oidc.Config{
 		ClientID: t.opts.Audience, SupportedSigningAlgs: asymmetric(doc.Algorithms),
 	})
 	t.verifier.CompareAndSwap(nil, v)
