@@ -52,6 +52,10 @@ func TestDetails(t *testing.T) {
 			t.Error(err)
 		}
 		files[file["path"].(string)] = string(content)
+		want := map[string]string{"output/a.txt": "text/plain", "output/deep/b.bin": "application/octet-stream"}[file["path"].(string)]
+		if file["media_type"] != want || file["size"] != json.Number(itoa(len(content))) {
+			t.Errorf("%s has media type %v and size %v", file["path"], file["media_type"], file["size"])
+		}
 	}
 	if want := map[string]string{"output/a.txt": "ä", "output/deep/b.bin": "\x00\xff"}; !maps.Equal(files, want) {
 		t.Errorf("files %q, want %q", files, want)

@@ -102,10 +102,11 @@ func writeDetails(b *bytes.Buffer, id string, res pyexec.Result) {
 		Path    string `json:"path"`
 		Content string `json:"content_base64"`
 		Size    int    `json:"size"`
+		Type    string `json:"media_type"`
 	}
 	files := make([]file, len(res.Files))
 	for i, f := range res.Files {
-		files[i] = file{f.Path, base64.StdEncoding.EncodeToString(f.Content), len(f.Content)}
+		files[i] = file{f.Path, base64.StdEncoding.EncodeToString(f.Content), len(f.Content), mediaType(f.Path)}
 	}
 	b.WriteString(`,"id":`)
 	writeString(b, id)

@@ -80,7 +80,7 @@ func TestDetails(t *testing.T) {
 		Isolation: pyexec.Isolation{Level: "full", Layers: []pyexec.Layer{{Name: "seccomp", Active: true, Detail: "58 rules"}, {Name: "landlock"}}},
 	}
 	const details = `,"stderr":"warned","usage":{"wall_ms":3,"cpu_ms":2,"memory_bytes":4096,"queue_ms":1},"truncated":{"stdout":7},` +
-		`"files":[{"path":"a.txt","content_base64":"aGk=","size":2}],` +
+		`"files":[{"path":"a.txt","content_base64":"aGk=","size":2,"media_type":"text/plain"}],` +
 		`"isolation":{"level":"full","layers":{"landlock":{"active":false},"seccomp":{"active":true,"detail":"58 rules"}}}}`
 	body := `{"script":"def main(): return 1","details":true}`
 
