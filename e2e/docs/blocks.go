@@ -4,7 +4,8 @@
 // must be run, or compared with what the one before it printed, or be skipped
 // with a reason. What a block is follows from its language:
 //
-//	sh          run by bash, in a folder that the page's blocks share
+//	sh          run by bash, in a folder that the page's blocks share; a line
+//	            "pyexec serve ..." starts a server that stays for the rest of the page
 //	python      a script for the server where it defines main at top level,
 //	            else a program that uses the Python client
 //	json        a request where it has the key "script"; else what the block

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -113,7 +114,7 @@ func (r *reader) read(b block) {
 	out, ok := "", true
 	switch {
 	case b.language == "sh":
-		out = r.command(at, b.status, "bash", "-euo", "pipefail", "-c", r.here(b.text))
+		out = r.shell(at, b)
 	case b.isScript():
 		body, _ := json.Marshal(map[string]string{"script": b.text})
 		out = r.post(at, string(body))
@@ -140,9 +141,33 @@ func (r *reader) read(b block) {
 	}
 }
 
+// serve is a line of a shell block that starts a server.
+var serve = regexp.MustCompile(`(?m)^(?:bin/)?pyexec serve\b(.*)$`)
+
+// shell runs a block. A server that it starts takes the place of the one before
+// for the rest of the page; its variables are there for later blocks.
+func (r *reader) shell(at string, b block) (out string) {
+	for text := b.text; text != ""; {
+		before, args := text, []string(nil)
+		if m := serve.FindStringSubmatchIndex(text); m != nil {
+			before, args, text = text[:m[0]], append(strings.Fields(text[m[2]:m[3]]), "--metrics-addr=off"), text[m[1]:]
+		} else {
+			text = ""
+		}
+		if strings.TrimSpace(before) != "" {
+			const kept = "[ ! -e .variables ] || . ./.variables; set -a\n"
+			out += r.command(at, b.status, "bash", "-euo", "pipefail", "-c", kept+r.here(before)+"\nexport -p >.variables\n")
+		}
+		if args != nil {
+			r.url = e2etest.StartWith(r.t, e2etest.Config{Args: args, Dir: r.dir}).BaseURL
+		}
+	}
+	return out
+}
+
 // here puts the server of the test in the place of the reader's.
 func (r *reader) here(text string) string {
-	return strings.ReplaceAll(text, "http://localhost:8080", r.url)
+	return strings.NewReplacer("http://localhost:8080", r.url, "http://127.0.0.1:8080", r.url).Replace(text)
 }
 
 // command is what a program prints.

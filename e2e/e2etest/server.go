@@ -33,6 +33,7 @@ type Config struct {
 	Env  []string  // KEY=VALUE, added to the environment of the test
 	Log  io.Writer // gets the server's log; nil keeps only its end, for failures
 
+	Dir    string              // where it runs; "" is where the test does
 	Binary string              // instead of the one that Binary finds
 	User   *syscall.Credential // who the server runs as; nil is who runs the test
 }
@@ -88,6 +89,7 @@ func Launch(ctx context.Context, config Config) (*Server, error) {
 	}
 	server := &Server{log: &tail{also: config.Log}, exited: make(chan struct{}), Started: time.Now()}
 	server.cmd = exec.Command(binary, append([]string{"serve", "--addr=127.0.0.1:0"}, config.Args...)...)
+	server.cmd.Dir = config.Dir
 	server.cmd.Env = append(append(os.Environ(), Installed()...), config.Env...)
 	server.cmd.Stdout = server.log
 	server.cmd.Stderr = server.log
