@@ -16,6 +16,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/python-code-executor/pyexec/e2e/contract"
 )
 
 // answer is what came back; status closed means nothing did.
@@ -41,11 +43,32 @@ func (s *suite) exchange(t *testing.T, raw string, rest bool) answer {
 	go func() { _, _ = io.WriteString(conn, raw) }() // it may answer before it has read all
 	br := bufio.NewReader(conn)
 	a := readOne(t, br, strings.HasPrefix(raw, "HEAD "))
+	s.documented(t, raw, a)
 	if rest {
 		_ = conn.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
 		a.rest, _ = io.ReadAll(br)
 	}
 	return a
+}
+
+// documented holds an answer of the server, and not of net/http itself, to the
+// server's document.
+func (s *suite) documented(t *testing.T, raw string, a answer) {
+	t.Helper()
+	if a.header.Get("X-Request-Id") == "" {
+		return
+	}
+	req, err := http.ReadRequest(bufio.NewReader(strings.NewReader(raw)))
+	if err != nil {
+		t.Errorf("the server's own answer %d to what is no request: %v", a.status, err)
+		return
+	}
+	err = contract.Check("http://"+s.addr, contract.Exchange{
+		Method: req.Method, Path: req.URL.EscapedPath(), Status: a.status, Header: a.header, Body: []byte(a.body),
+	})
+	if err != nil {
+		t.Error(err)
+	}
 }
 
 func (s *suite) dial(t *testing.T) net.Conn {

@@ -118,7 +118,7 @@ func TestRunSendsEveryCaseAsWritten(t *testing.T) {
 		`{"id": "r/repeat", "request": {"body_repeat": ["[", "a", 3, "]"]}, "expect": {"result": "POST /execute application/json [aaa]"}}`,
 		`{"id": "r/json", "request": {"json": {"script": "q"}}, "expect": {"result": "q"}}`,
 	}, "\n"))
-	runDir(t, server.URL, dir, 6)
+	runDir(t, server.URL, dir, 6, http.DefaultTransport)
 }
 
 func TestSharedCasesAreUnderstood(t *testing.T) {

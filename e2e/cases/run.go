@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/python-code-executor/pyexec/e2e/contract"
 )
 
 const (
@@ -40,10 +42,10 @@ func Run(t *testing.T, baseURL string) {
 		}
 		t.Skipf("NOT TESTED: the shared cases are missing: %v; SHARED_DIR may name the folder", err)
 	}
-	runDir(t, baseURL, dir, floor)
+	runDir(t, baseURL, dir, floor, contract.Transport{})
 }
 
-func runDir(t *testing.T, baseURL, dir string, floor int) {
+func runDir(t *testing.T, baseURL, dir string, floor int, through http.RoundTripper) {
 	t.Helper()
 	files, err := Load(dir)
 	if err != nil {
@@ -54,7 +56,7 @@ func runDir(t *testing.T, baseURL, dir string, floor int) {
 		for _, file := range files {
 			t.Run(file.Name, func(t *testing.T) {
 				t.Parallel()
-				runFile(t, baseURL, file, &executed)
+				runFile(t, baseURL, file, &executed, through)
 			})
 		}
 	})
@@ -70,10 +72,11 @@ func filtered() bool {
 	return run != nil && strings.Contains(run.Value.String(), "/")
 }
 
-func runFile(t *testing.T, baseURL string, file File, executed *atomic.Int64) {
+func runFile(t *testing.T, baseURL string, file File, executed *atomic.Int64, through http.RoundTripper) {
 	slow := make(chan struct{}, slowAtOnce)
 	client := &http.Client{
 		Timeout:       patience,
+		Transport:     through,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	for _, c := range file.Cases {

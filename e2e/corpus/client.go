@@ -43,8 +43,8 @@ type client struct {
 	marks atomic.Int64
 }
 
-func newClient(baseURL string, scripts []*Script) (*client, error) {
-	c := &client{url: baseURL, http: &http.Client{Timeout: answerPatience, Transport: &http.Transport{MaxIdleConnsPerHost: 32}}}
+func newClient(baseURL string, scripts []*Script, through http.RoundTripper) (*client, error) {
+	c := &client{url: baseURL, http: &http.Client{Timeout: answerPatience, Transport: through}}
 	for _, s := range scripts {
 		if s.Name == "tenant_next_run_plain" {
 			c.plain = s

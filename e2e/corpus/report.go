@@ -107,6 +107,7 @@ func (r *Report) slowest(n int) string {
 // Test runs a folder in a Go test, with a subtest for each script.
 func Test(t *testing.T, baseURL string, options Options) *Report {
 	t.Helper()
+	options.Contract = true
 	report, err := Run(t.Context(), baseURL, options)
 	if err != nil {
 		t.Fatal(err)

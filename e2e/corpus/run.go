@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"net/http"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -13,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/python-code-executor/pyexec/e2e/contract"
 	"github.com/python-code-executor/pyexec/e2e/e2etest/strictjson"
 )
 
@@ -26,6 +28,7 @@ type Options struct {
 	Timeout  time.Duration // timeout_ms of scripts that may end by it; 2 s when 0
 	Patience time.Duration // timeout_ms of scripts that must end by themselves; 8 s when 0
 	Slack    time.Duration // added to the deadline, for a loaded machine
+	Contract bool          // hold every answer to the OpenAPI document of the server
 	Details  bool          // ask for details with every script; those whose text names output/ always get them
 	Parallel int           // scripts at once; 8 when 0
 	Alone    bool          // one at a time, with the checks that need it
@@ -103,7 +106,11 @@ func Run(ctx context.Context, baseURL string, options Options) (*Report, error) 
 	if err != nil {
 		return nil, err
 	}
-	c, err := newClient(strings.TrimSuffix(baseURL, "/"), scripts)
+	var through http.RoundTripper = &http.Transport{MaxIdleConnsPerHost: 32}
+	if options.Contract {
+		through = contract.Transport{Base: through}
+	}
+	c, err := newClient(strings.TrimSuffix(baseURL, "/"), scripts, through)
 	if err != nil {
 		return nil, err
 	}

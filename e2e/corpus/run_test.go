@@ -154,7 +154,7 @@ func TestRunNoticesWhatNoAnswerShows(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := newClient(url, scripts)
+		c, err := newClient(url, scripts, http.DefaultTransport)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/python-code-executor/pyexec/e2e/contract"
 	"github.com/python-code-executor/pyexec/e2e/e2etest"
 	"github.com/python-code-executor/pyexec/e2e/e2etest/strictjson"
 )
@@ -32,8 +33,9 @@ type answer struct {
 	took   time.Duration
 }
 
-// client has no limit on connections, and keeps few.
-var client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 4}}
+// client has no limit on connections, and keeps few. Every answer is held to
+// the server's document.
+var client = &http.Client{Transport: contract.Transport{Base: &http.Transport{MaxIdleConnsPerHost: 4}}}
 
 // execute sends a request and reads the answer, which must be strict JSON and
 // show nothing of the server.

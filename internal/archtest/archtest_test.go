@@ -42,6 +42,9 @@ var edges = map[string]map[string]string{
 	"internal/auth": {
 		"internal/config": "sizes in the keys file are spelled as in settings",
 	},
+	"internal/httpapi": {
+		"internal/openapi": "the document of the API, which it serves",
+	},
 	"internal/jail": {
 		"internal/cgroup":  "memory and process limits of slots",
 		"internal/seccomp": "filters of slots and children",

@@ -1,9 +1,10 @@
 // Package httpapi is the HTTP door: it decides whether a request's form is
 // right, hands it to an Executor, and writes what came of it. The contract is
-// POST /execute, GET /health, GET /livez and GET /readyz; everything else is
-// a JSON error.
+// POST /execute, GET /health, GET /livez and GET /readyz, and what describes
+// them; everything else is a JSON error.
 //
-// It knows the vocabulary of the root package and nothing of pools or jails.
+// It knows the vocabulary of the root package and the document of the API, and
+// nothing of pools or jails.
 package httpapi
 
 import (
@@ -11,9 +12,11 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/python-code-executor/pyexec"
+	"github.com/python-code-executor/pyexec/internal/openapi"
 )
 
 // Options are what an [API] needs. Executor is required; everything else has
@@ -52,7 +55,8 @@ type Answer struct {
 
 // API is the handler of all routes.
 type API struct {
-	opts Options
+	opts     Options
+	document func() []byte // made when it is first asked for
 }
 
 // New returns the handler. Serve it with [NewServer].
@@ -87,7 +91,10 @@ func New(opts Options) *API {
 	if opts.Heartbeat == 0 {
 		opts.Heartbeat = 3 * time.Second
 	}
-	return &API{opts: opts}
+	return &API{
+		opts:     opts,
+		document: sync.OnceValue(func() []byte { return openapi.Document(opts.Version, opts.Limits) }),
+	}
 }
 
 type route struct {
@@ -104,6 +111,8 @@ var routes = map[string]route{
 	"/health":  {"health", []string{http.MethodGet, http.MethodHead}, (*API).health},
 	"/livez":   {"livez", []string{http.MethodGet, http.MethodHead}, (*API).livez},
 	"/readyz":  {"readyz", []string{http.MethodGet, http.MethodHead}, (*API).readyz},
+
+	"/openapi.json": {"openapi", []string{http.MethodGet, http.MethodHead}, (*API).openapi},
 }
 
 // ServeHTTP answers one request and logs one line about it.

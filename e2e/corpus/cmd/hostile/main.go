@@ -212,6 +212,7 @@ func (s *settings) runDirs(ctx context.Context, url, as string, modes []string) 
 		}
 		for _, dir := range s.dirs {
 			o.Dir = dir
+			o.Contract = true
 			report, err := corpus.Run(ctx, url, o)
 			if err != nil {
 				return false, err
