@@ -18,6 +18,7 @@ import (
 
 	pyexec "github.com/python-code-executor/pyexec"
 	"github.com/python-code-executor/pyexec/internal/admission"
+	"github.com/python-code-executor/pyexec/internal/audit"
 	"github.com/python-code-executor/pyexec/internal/auth"
 	"github.com/python-code-executor/pyexec/internal/config"
 	"github.com/python-code-executor/pyexec/internal/httpapi"
@@ -35,6 +36,7 @@ type App struct {
 	pool      *pool.Pool
 	admission *admission.Admission
 	executor  pyexec.Executor // admission and what counts it
+	audit     *audit.Log      // nil writes none
 	metrics   *metricsServer
 	budget    pyexec.Bytes // memory for all runs together
 	health    *health
@@ -108,7 +110,15 @@ func (a *App) build(ctx context.Context, version string) error {
 	}, a.pool)
 	a.health = newHealth(a)
 	counts := metrics.New(version, a.state)
-	a.executor = counts.Count(a.admission)
+	a.executor = a.admission
+	if c.AuditLog != "" {
+		if a.audit, err = audit.Open(c.AuditLog, a.executor, log); err != nil {
+			a.Close() //nolint:contextcheck // closing outlives whoever asks for it
+			return fmt.Errorf("audit-log: %w", err)
+		}
+		a.executor = a.audit
+	}
+	a.executor = counts.Count(a.executor)
 	api := httpapi.New(httpapi.Options{
 		Executor: a, Limits: c.Limits(), Allow: c.Egress, Callers: a.auth, Quota: newQuota(c),
 		Health: a.health.check, Ready: a.health.ready,
@@ -251,6 +261,7 @@ func (a *App) Close() {
 	a.health.close()
 	a.pool.Close()
 	a.jail.Close()
+	a.audit.Close()
 }
 
 // Isolation is what is in force, and why not more.

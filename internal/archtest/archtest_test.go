@@ -31,6 +31,7 @@ var edges = map[string]map[string]string{
 	"internal/app": {
 		"internal/admission": "the only package that knows all others",
 		"internal/auth":      "the only package that knows all others",
+		"internal/audit":     "the only package that knows all others",
 		"internal/config":    "the only package that knows all others",
 		"internal/egress":    "the only package that knows all others",
 		"internal/httpapi":   "the only package that knows all others",

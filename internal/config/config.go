@@ -45,6 +45,7 @@ type Config struct {
 	LogFormat        string // json or text; auto is json unless stderr is a terminal
 	LogLevel         string // debug, info, warn or error
 	MetricsAddr      string // auto, off, main, or an address
+	AuditLog         string // a file; "" for none
 
 	Egress            pyexec.Allow // what runs may reach over the network
 	EgressConnections int          // of one run at once
@@ -92,6 +93,7 @@ var settings = []setting{
 	{"zygote-max-runs", "10000", "N", "runs after which a zygote is replaced", number(func(c *Config) *int { return &c.ZygoteMaxRuns }, 1, 1<<30)},
 	{"zygote-max-age", "1h", "DURATION", "age at which a zygote is replaced", duration(func(c *Config) *time.Duration { return &c.ZygoteMaxAge }, time.Second, 1000*time.Hour)},
 	{"metrics-addr", "auto", "HOST:PORT|auto|main|off", "where GET /metrics is served to Prometheus: an address, main (beside /execute), off, or auto, which is 127.0.0.1:9090 if that is free", text(func(c *Config) *string { return &c.MetricsAddr }, isMetricsAddr)},
+	{"audit-log", "", "FILE", "append a line of JSON about each run, with its script's SHA-256", text(func(c *Config) *string { return &c.AuditLog }, nil)},
 	{"log-format", "auto", "auto|json|text", "of the log; auto is text on a terminal", oneOf(func(c *Config) *string { return &c.LogFormat }, "auto", "json", "text")},
 	{"log-level", "info", "debug|info|warn|error", "the least that is logged", oneOf(func(c *Config) *string { return &c.LogLevel }, "debug", "info", "warn", "error")},
 	{"egress", "", "RULES", "what scripts may reach over HTTP(S): HOST, *.HOST or public, each with or without :PORT (else 80 and 443), with commas between; nothing by default", rules(func(c *Config) *pyexec.Allow { return &c.Egress })},

@@ -80,6 +80,7 @@ func (c Config) attrs() []slog.Attr {
 		slog.Int("burst", c.Burst),
 		slog.Int("caller-concurrency", c.CallerRuns),
 		slog.Int("trusted-proxies", c.TrustedProxies),
+		slog.String("audit-log", c.AuditLog),
 		slog.String("log-format", c.LogFormat),
 		slog.String("log-level", c.LogLevel),
 		slog.String("unsafe-disable-layers", strings.Join(c.UnsafeDisableLayers, ",")),

@@ -187,6 +187,7 @@ func (a *API) execute(x *exchange) reply {
 	}
 	res, err := execute(x.r.Context(), req)
 	x.timing, x.isolation = res.Timing, res.Isolation.Level
+	x.sizes.script, x.sizes.result, x.sizes.stdout, x.sizes.stderr = len(req.Script), len(res.Value), len(res.Stdout), len(res.Stderr)
 	if err != nil {
 		if pyexec.CodeOf(err) == pyexec.CodeCanceled && x.r.Context().Err() == nil && (x.stream == nil || x.stream.err == nil) {
 			err = &pyexec.Error{Code: pyexec.CodeInternal, Err: errors.Join(errors.New("bug: canceled with the client still there"), err)}

@@ -27,6 +27,7 @@ type exchange struct {
 	bytesOut int
 	caller   pyexec.Caller // known once the request has entered
 
+	sizes     struct{ script, result, stdout, stderr int } // bytes, for the log
 	timing    pyexec.Timing
 	isolation string // level that the run had
 	stdout    string // of a run that the service lost
@@ -77,6 +78,10 @@ func (x *exchange) log(logger *slog.Logger, rep reply) {
 	if x.route == "execute" {
 		attrs = append(attrs,
 			slog.String("caller", x.caller.Name),
+			slog.Int("script_bytes", x.sizes.script),
+			slog.Int("result_bytes", x.sizes.result),
+			slog.Int("stdout_bytes", x.sizes.stdout),
+			slog.Int("stderr_bytes", x.sizes.stderr),
 			slog.Float64("queue_ms", millis(x.timing.Queue)),
 			slog.Float64("spawn_ms", millis(x.timing.Spawn)),
 			slog.Float64("run_ms", millis(x.timing.Run)),

@@ -54,6 +54,7 @@ func TestLog(t *testing.T) {
 			for k, want := range map[string]any{
 				"level": tt.level, "outcome": tt.result, "route": "execute", "id": "my-id_1.0",
 				"status": float64(w.Code), "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736", "caller": "192.0.2.1",
+				"script_bytes": float64(len(secret)), "stdout_bytes": float64(len(tt.res.Stdout)), "result_bytes": float64(len(tt.res.Value)),
 			} {
 				if line[k] != want {
 					t.Errorf("logged %s=%v, want %v", k, line[k], want)
