@@ -25,6 +25,7 @@ import (
 	"github.com/python-code-executor/pyexec/internal/jail"
 	"github.com/python-code-executor/pyexec/internal/metrics"
 	"github.com/python-code-executor/pyexec/internal/pool"
+	"github.com/python-code-executor/pyexec/internal/tracing"
 )
 
 // App is one server, from Start to Run's return.
@@ -37,6 +38,7 @@ type App struct {
 	admission *admission.Admission
 	executor  pyexec.Executor // admission and what counts it
 	audit     *audit.Log      // nil writes none
+	tracing   *tracing.Tracing
 	metrics   *metricsServer
 	budget    pyexec.Bytes // memory for all runs together
 	health    *health
@@ -109,6 +111,10 @@ func (a *App) build(ctx context.Context, version string) error {
 		Concurrency: c.Concurrency, Memory: a.budget, Queue: c.Queue, MaxWait: c.MaxWait,
 	}, a.pool)
 	a.health = newHealth(a)
+	if a.tracing, err = tracing.New(ctx, version, log); err != nil {
+		a.Close() //nolint:contextcheck // closing outlives whoever asks for it
+		return fmt.Errorf("%w: %w", ErrConfig, err)
+	}
 	counts := metrics.New(version, a.state)
 	a.executor = a.admission
 	if c.AuditLog != "" {
@@ -123,6 +129,7 @@ func (a *App) build(ctx context.Context, version string) error {
 		Executor: a, Limits: c.Limits(), Allow: c.Egress, Callers: a.auth, Quota: newQuota(c),
 		Health: a.health.check, Ready: a.health.ready,
 		Observe: func(answer httpapi.Answer) { counts.Answered(answer.Route, answer.Status, answer.Code) },
+		Trace:   a.trace(),
 		Logger:  log, Version: version,
 	})
 	var handler http.Handler
@@ -262,6 +269,7 @@ func (a *App) Close() {
 	a.pool.Close()
 	a.jail.Close()
 	a.audit.Close()
+	a.tracing.Close()
 }
 
 // Isolation is what is in force, and why not more.

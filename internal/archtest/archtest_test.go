@@ -39,6 +39,7 @@ var edges = map[string]map[string]string{
 		"internal/metrics":   "the only package that knows all others",
 		"internal/pool":      "the only package that knows all others",
 		"internal/quota":     "the only package that knows all others",
+		"internal/tracing":   "the only package that knows all others",
 	},
 	"internal/auth": {
 		"internal/config": "sizes in the keys file are spelled as in settings",

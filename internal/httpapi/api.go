@@ -38,6 +38,10 @@ type Options struct {
 
 	// Observe is told of every answer, after it was written; it must not wait.
 	Observe func(Answer)
+	// Trace begins the span of a POST /execute that came with these headers.
+	// It returns the ids of trace and span for the log, and what ends the span.
+	// Nil makes none.
+	Trace func(header http.Header, start time.Time) (traceID, spanID string, end func(Answer))
 
 	Logger       *slog.Logger
 	Version      string
@@ -46,12 +50,23 @@ type Options struct {
 	Heartbeat    time.Duration // of a stream in which nothing happens; 0: 3 s
 }
 
-// Answer is what Observe is told.
+// Answer is what Observe and a span are told.
 type Answer struct {
-	Route  string      // of the closed set of routes, "other" for none
-	Status int         // 499: the client left
-	Code   pyexec.Code // why no run came of it; empty where one did, or none was asked for
+	ID, Caller string
+	Route      string      // of the closed set of routes, "other" for none
+	Status     int         // 499: the client left
+	Outcome    string      // "ok" or the error's type
+	Code       pyexec.Code // why no run came of it; empty where one did, or none was asked for
+	Stream     bool
+
+	Executing time.Time // when the executor was called; zero: it was not
+	Timing    pyexec.Timing
+	Isolation string
+	Sizes     Sizes
 }
+
+// Sizes are in bytes.
+type Sizes struct{ Script, Result, Stdout, Stderr int }
 
 // API is the handler of all routes.
 type API struct {
@@ -125,7 +140,11 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if rep.status != statusClientGone {
 		a.write(x, rep)
 	}
-	a.opts.Observe(Answer{Route: x.route, Status: rep.status, Code: rep.code})
+	done := x.answered(rep)
+	a.opts.Observe(done)
+	if x.endSpan != nil {
+		x.endSpan(done)
+	}
 	x.log(a.opts.Logger, rep) //nolint:contextcheck // the line is written for requests that have ended, too
 	if rep.status == statusClientGone {
 		panic(http.ErrAbortHandler) // closes the connection without a word
@@ -159,6 +178,9 @@ func (a *API) answer(x *exchange) (rep reply) {
 // execute is POST /execute. Nothing of the server is in use for a request
 // until its whole body has come and is right.
 func (a *API) execute(x *exchange) reply {
+	if a.opts.Trace != nil {
+		x.trace.id, x.trace.span, x.endSpan = a.opts.Trace(x.r.Header, x.start)
+	}
 	leave, err := a.enter(x)
 	if err != nil {
 		return x.failed(err)
@@ -185,9 +207,10 @@ func (a *API) execute(x *exchange) reply {
 		x.stream = newStream(x, a.opts)
 		execute = x.stream.execute
 	}
+	x.executing = time.Now()
 	res, err := execute(x.r.Context(), req)
 	x.timing, x.isolation = res.Timing, res.Isolation.Level
-	x.sizes.script, x.sizes.result, x.sizes.stdout, x.sizes.stderr = len(req.Script), len(res.Value), len(res.Stdout), len(res.Stderr)
+	x.sizes = Sizes{len(req.Script), len(res.Value), len(res.Stdout), len(res.Stderr)}
 	if err != nil {
 		if pyexec.CodeOf(err) == pyexec.CodeCanceled && x.r.Context().Err() == nil && (x.stream == nil || x.stream.err == nil) {
 			err = &pyexec.Error{Code: pyexec.CodeInternal, Err: errors.Join(errors.New("bug: canceled with the client still there"), err)}

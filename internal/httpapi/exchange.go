@@ -27,7 +27,9 @@ type exchange struct {
 	bytesOut int
 	caller   pyexec.Caller // known once the request has entered
 
-	sizes     struct{ script, result, stdout, stderr int } // bytes, for the log
+	sizes     Sizes
+	executing time.Time // when the executor was called
+	endSpan   func(Answer)
 	timing    pyexec.Timing
 	isolation string // level that the run had
 	stdout    string // of a run that the service lost
@@ -78,17 +80,21 @@ func (x *exchange) log(logger *slog.Logger, rep reply) {
 	if x.route == "execute" {
 		attrs = append(attrs,
 			slog.String("caller", x.caller.Name),
-			slog.Int("script_bytes", x.sizes.script),
-			slog.Int("result_bytes", x.sizes.result),
-			slog.Int("stdout_bytes", x.sizes.stdout),
-			slog.Int("stderr_bytes", x.sizes.stderr),
+			slog.Int("script_bytes", x.sizes.Script),
+			slog.Int("result_bytes", x.sizes.Result),
+			slog.Int("stdout_bytes", x.sizes.Stdout),
+			slog.Int("stderr_bytes", x.sizes.Stderr),
 			slog.Float64("queue_ms", millis(x.timing.Queue)),
 			slog.Float64("spawn_ms", millis(x.timing.Spawn)),
 			slog.Float64("run_ms", millis(x.timing.Run)),
 			slog.Bool("stream", x.stream != nil))
 	}
-	if x.trace.id != "" {
-		attrs = append(attrs, slog.String("trace_id", x.trace.id), slog.String("parent_id", x.trace.parent))
+	for _, id := range []slog.Attr{
+		slog.String("trace_id", x.trace.id), slog.String("span_id", x.trace.span), slog.String("parent_id", x.trace.parent),
+	} {
+		if id.Value.String() != "" {
+			attrs = append(attrs, id)
+		}
 	}
 	if rep.cause != nil {
 		attrs = append(attrs, slog.Any("error", rep.cause))
@@ -107,8 +113,16 @@ func panicError(p any) error {
 	return fmt.Errorf("bug: panic: %v\n%s", p, debug.Stack())
 }
 
-// trace is what a W3C traceparent header says.
-type trace struct{ id, parent string }
+// answered is what the observers are told.
+func (x *exchange) answered(rep reply) Answer {
+	return Answer{
+		ID: x.id, Caller: x.caller.Name, Route: x.route, Status: rep.status, Outcome: rep.outcome, Code: rep.code,
+		Stream: x.stream != nil, Executing: x.executing, Timing: x.timing, Isolation: x.isolation, Sizes: x.sizes,
+	}
+}
+
+// trace is what a W3C traceparent header says, and the span that was begun.
+type trace struct{ id, parent, span string }
 
 var (
 	traceparent = regexp.MustCompile(`^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?$`)

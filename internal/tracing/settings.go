@@ -1,0 +1,158 @@
+package tracing
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/otel/propagation"
+)
+
+// setting is what the variables of the OTLP exporter say
+// (https://opentelemetry.io/docs/specs/otel/protocol/exporter/). The SDK reads
+// those of sampler, batches, limits and resource itself.
+type setting struct {
+	endpoint string
+	headers  map[string]string
+	gzip     bool
+	timeout  time.Duration
+	tls      *tls.Config
+	parent   propagation.TextMapPropagator
+}
+
+// of is the value of a variable for traces, or else of the one for all signals.
+func of(name string) (value, from string) {
+	for _, from = range []string{"OTEL_EXPORTER_OTLP_TRACES_" + name, "OTEL_EXPORTER_OTLP_" + name} {
+		if value = strings.TrimSpace(os.Getenv(from)); value != "" {
+			return value, from
+		}
+	}
+	return "", from
+}
+
+// settings is nil where traces are off: no endpoint is set, and nobody asked
+// for otlp by name.
+func settings() (*setting, error) {
+	exporter := strings.TrimSpace(os.Getenv("OTEL_TRACES_EXPORTER"))
+	endpoint, from := of("ENDPOINT")
+	switch {
+	case strings.EqualFold(os.Getenv("OTEL_SDK_DISABLED"), "true"), exporter == "none", exporter == "" && endpoint == "":
+		return nil, nil //nolint:nilnil // off is no error
+	case exporter != "" && exporter != "otlp":
+		return nil, fmt.Errorf("OTEL_TRACES_EXPORTER: %q is not otlp or none", exporter)
+	case endpoint == "":
+		endpoint, from = "http://localhost:4318", "OTEL_EXPORTER_OTLP_ENDPOINT"
+	}
+	s := &setting{timeout: 10 * time.Second}
+	var problems []error
+	problem := func(name string, err error) {
+		if err != nil {
+			problems = append(problems, fmt.Errorf("%s: %w", name, err))
+		}
+	}
+	u, err := url.Parse(endpoint)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
+		problem(from, fmt.Errorf("%q is not a URL such as http://localhost:4318", endpoint))
+	case from == "OTEL_EXPORTER_OTLP_ENDPOINT":
+		u = u.JoinPath("v1/traces")
+		fallthrough
+	default:
+		s.endpoint = u.String()
+	}
+	if protocol, from := of("PROTOCOL"); protocol != "" && protocol != "http/protobuf" {
+		problem(from, fmt.Errorf("%q is not spoken here: use http/protobuf, and the collector's port for it, usually 4318", protocol))
+	}
+	if compression, from := of("COMPRESSION"); compression == "gzip" {
+		s.gzip = true
+	} else if compression != "" && compression != "none" {
+		problem(from, fmt.Errorf("%q is not gzip or none", compression))
+	}
+	if timeout, from := of("TIMEOUT"); timeout != "" {
+		ms, err := strconv.Atoi(timeout)
+		if err != nil || ms < 1 {
+			problem(from, fmt.Errorf("%q is not a number of milliseconds", timeout))
+		}
+		s.timeout = time.Duration(ms) * time.Millisecond
+	}
+	headers, from := of("HEADERS")
+	s.headers, err = pairs(headers)
+	problem(from, err)
+	s.tls, err = certificates()
+	problem("OTEL_EXPORTER_OTLP_CERTIFICATE, _CLIENT_CERTIFICATE, _CLIENT_KEY", err)
+	s.parent, err = propagators()
+	problem("OTEL_PROPAGATORS", err)
+	return s, errors.Join(problems...)
+}
+
+// pairs reads key=value, with commas between and values percent-encoded. Its
+// errors show no value: one may be a key.
+func pairs(text string) (map[string]string, error) {
+	all := map[string]string{}
+	for part := range strings.SplitSeq(text, ",") {
+		if part = strings.TrimSpace(part); part == "" {
+			continue
+		}
+		key, value, ok := strings.Cut(part, "=")
+		value, err := url.PathUnescape(strings.TrimSpace(value))
+		if key = strings.TrimSpace(key); !ok || key == "" || err != nil {
+			return nil, errors.New("is not key=value with commas between, the values percent-encoded")
+		}
+		all[key] = value
+	}
+	return all, nil
+}
+
+// certificates is nil where the system's trust is enough.
+func certificates() (*tls.Config, error) {
+	ca, _ := of("CERTIFICATE")
+	cert, _ := of("CLIENT_CERTIFICATE")
+	key, _ := of("CLIENT_KEY")
+	if ca == "" && cert == "" && key == "" {
+		return nil, nil //nolint:nilnil // the default
+	}
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if ca != "" {
+		text, err := os.ReadFile(ca) //nolint:gosec // the operator's choice
+		if err != nil {
+			return nil, err
+		}
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(text) {
+			return nil, fmt.Errorf("%s has no certificate in PEM", ca)
+		}
+	}
+	if cert != "" || key != "" {
+		pair, err := tls.LoadX509KeyPair(cert, key)
+		if err != nil {
+			return nil, err
+		}
+		config.Certificates = []tls.Certificate{pair}
+	}
+	return config, nil
+}
+
+// propagators are what a request's trace may be named by.
+func propagators() (propagation.TextMapPropagator, error) {
+	names := os.Getenv("OTEL_PROPAGATORS")
+	if strings.TrimSpace(names) == "" {
+		names = "tracecontext"
+	}
+	var all []propagation.TextMapPropagator
+	for name := range strings.SplitSeq(names, ",") {
+		switch strings.TrimSpace(name) {
+		case "tracecontext":
+			all = append(all, propagation.TraceContext{})
+		case "baggage", "none", "": // baggage would go no further than here
+		default:
+			return nil, fmt.Errorf("%q is not tracecontext, baggage or none", name)
+		}
+	}
+	return propagation.NewCompositeTextMapPropagator(all...), nil
+}
