@@ -125,7 +125,7 @@ func (c *clientConn) Close() error {
 // end writes the record. Of a run that goes on beyond its number of
 // connections the first line says it all.
 func (c *clientConn) end() {
-	if why := c.cutBy(); why != nil && (c.line.outcome == OK || c.line.outcome == Malformed) {
+	if why := c.cutBy(); why != nil && (c.line.outcome == OK || c.line.outcome == Malformed || c.line.outcome == Cut) {
 		c.line.outcome, c.line.reason = Cut, why.Error()
 	}
 	c.session.end(c.line, c.quiet)

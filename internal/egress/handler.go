@@ -34,12 +34,16 @@ func (s *session) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer up.Close()
-	c.line.outcome = OK
 	if r.Method == http.MethodConnect {
+		c.line.outcome = OK
 		s.tunnel(w, c, up)
 		return
 	}
+	c.line.outcome, c.line.reason = Cut, "one side went away in the middle of it" // forward ends by a panic then
 	s.forward(w, r, up, t)
+	if c.line.outcome == Cut {
+		c.line.outcome, c.line.reason = OK, ""
+	}
 }
 
 // reach decides where a request may go, and connects.
@@ -184,7 +188,10 @@ func (s *session) forward(w http.ResponseWriter, r *http.Request, up *serverConn
 			resp.Header.Del("Proxy-Status") // the proxy's own word
 			return nil
 		},
-		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
+		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
+			if r.Context().Err() != nil {
+				panic(http.ErrAbortHandler) // nobody is there to be answered
+			}
 			no := &refusal{502, Unreachable, fmt.Sprintf("%s did not answer as HTTP servers do", t), err}
 			if errors.Is(err, errBytes) {
 				no = refuse(429, Limited, "the run has sent and received its %s", s.proxy.opts.Limits.Bytes)
