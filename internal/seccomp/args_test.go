@@ -116,6 +116,10 @@ func TestArguments(t *testing.T) {
 		{"cpe", "setsockopt", args{3, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER}, "EPERM", "program"},
 		{"cpe", "setsockopt", args{3, unix.SOL_SOCKET, unix.SO_ATTACH_BPF}, "EPERM", "program"},
 		{"cpe", "setsockopt", args{3, unix.IPPROTO_TCP, unix.SO_ATTACH_FILTER}, "allow", "another option of the same number"},
+		{"e", "setsockopt", args{3, unix.IPPROTO_TCP, unix.TCP_NODELAY}, "allow", "HTTP libraries"},
+		{"e", "setsockopt", args{3, unix.IPPROTO_TCP, unix.TCP_ULP}, "EPERM", "TLS in the kernel"},
+		{"e", "setsockopt", args{3, unix.IPPROTO_IP, 64}, "EPERM", "iptables"},
+		{"e", "setsockopt", args{3, unix.IPPROTO_IPV6, 64}, "EPERM", "ip6tables"},
 
 		{"cpe", "ioctl", args{0, unix.TCGETS}, "allow", "isatty"},
 		{"cpe", "ioctl", args{0, unix.TIOCSTI}, "EPERM", "types"},
