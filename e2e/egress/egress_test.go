@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/python-code-executor/pyexec/e2e/e2etest"
 	"github.com/python-code-executor/pyexec/e2e/e2etest/netns"
@@ -37,14 +38,36 @@ func inWorld(t *testing.T) *world {
 
 // logged is a server's log, which the server goes on writing.
 type logged struct {
-	mu sync.Mutex
-	b  bytes.Buffer
+	mu   sync.Mutex
+	b    bytes.Buffer
+	more chan struct{} // closed and remade with each write
 }
 
 func (l *logged) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	close(l.more)
+	l.more = make(chan struct{})
 	return l.b.Write(p)
+}
+
+// await is the lines that contain a text, once there are n of them or the
+// time for them is over: what a server has written comes through a pipe.
+func (l *logged) await(n int, containing string) []string {
+	for late := time.After(10 * time.Second); ; {
+		l.mu.Lock()
+		more := l.more
+		l.mu.Unlock()
+		lines := l.lines(containing)
+		if len(lines) >= n {
+			return lines
+		}
+		select {
+		case <-more:
+		case <-late:
+			return lines
+		}
+	}
 }
 
 func (l *logged) lines(containing string) []string {
@@ -55,7 +78,7 @@ func (l *logged) lines(containing string) []string {
 
 func start(t *testing.T, args ...string) (*e2etest.Server, *logged) {
 	t.Helper()
-	out := &logged{}
+	out := &logged{more: make(chan struct{})}
 	return e2etest.StartWith(t, e2etest.Config{Log: out, Args: append([]string{"--policy=off", "--ready=2", "--log-format=json"}, args...)}), out
 }
 
@@ -230,7 +253,7 @@ def main():
 	if a.Result != true {
 		t.Fatal(a.Text)
 	}
-	lines := out.lines(`"msg":"egress"`)
+	lines := out.await(3, `"msg":"egress"`)
 	if len(lines) != 3 {
 		t.Fatalf("%d lines: %s", len(lines), lines)
 	}

@@ -30,7 +30,7 @@ func TestLimits(t *testing.T) {
 		}
 	}
 	for _, want := range []string{"has sent and received as much as it may", "open for longer", "has made its 20 connections"} {
-		if len(out.lines(want)) == 0 {
+		if len(out.await(1, want)) == 0 {
 			t.Errorf("no line of the log says: %s", want)
 		}
 	}
@@ -53,7 +53,7 @@ func TestTheEndOfARun(t *testing.T) {
 		}
 	}
 	w.endless.Wait()
-	if len(out.lines(`"outcome":"cut"`)) < 20 {
+	if len(out.await(20, `"outcome":"cut"`)) < 20 {
 		t.Errorf("lines of connections that were cut: %v", out.lines(`"msg":"egress"`))
 	}
 }
