@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"runtime"
 	"sync"
 	"time"
 
@@ -50,6 +51,7 @@ type Pool struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	wg     sync.WaitGroup // joined under mu, and only while not closed
+	ahead  int            // children started at once that nobody waits for yet
 
 	mu      sync.Mutex
 	shelves map[string]*shelf
@@ -59,7 +61,7 @@ type Pool struct {
 // New makes a pool; Fill gets it going.
 func New(opts Options) *Pool {
 	ctx, cancel := context.WithCancelCause(context.Background())
-	p := &Pool{opts: opts, ctx: ctx, cancel: cancel, shelves: map[string]*shelf{}}
+	p := &Pool{opts: opts, ctx: ctx, cancel: cancel, shelves: map[string]*shelf{}, ahead: max(1, runtime.GOMAXPROCS(0)/2)}
 	for kind, size := range opts.Ready {
 		p.shelves[kind] = &shelf{demand: newDemand(size)}
 	}

@@ -56,7 +56,7 @@ func (p *Pool) refill(kind string) {
 			fresh++
 		}
 	}
-	for sh.starting+fresh < sh.demand.target+len(sh.waiters) {
+	for sh.starting+fresh < sh.demand.target+len(sh.waiters) && sh.starting < p.ahead+len(sh.waiters) {
 		var pl *place
 		if n := len(sh.spare); n > 0 {
 			pl, sh.spare = sh.spare[n-1], sh.spare[:n-1]
@@ -89,6 +89,7 @@ func (p *Pool) start(kind string, pl *place) {
 	}
 	p.mu.Unlock()
 	p.shelve(pl)
+	p.refill(kind) // the next one, where more are missing than may be started at once
 }
 
 func (p *Pool) prepared(kind string, pl *place) (*place, error) {
