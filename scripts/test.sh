@@ -48,6 +48,8 @@ PYTHONPATH=runner "$pyexec_dir/venv/bin/python" -W error::SyntaxWarning -m unitt
 # The last line says how it ended; a failure's words are all shown.
 tail -n 1 "$results/unittest" | grep -q '^OK' || cat "$results/unittest" >&2
 
+scripts/prometheus.sh || say "no promtool here: what is in deploy/monitoring is not checked"
+
 race=()
 if command -v "$(go env CC)" >/dev/null; then
 	race=(-race)
