@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -24,8 +25,12 @@ func healthcheck() int {
 			port = p
 		}
 	}
-	client := http.Client{Timeout: 3 * time.Second}
-	res, err := client.Get("http://" + net.JoinHostPort("127.0.0.1", port) + "/health") //nolint:gosec // to this machine only
+	client, scheme := http.Client{Timeout: 3 * time.Second}, "http://"
+	if os.Getenv("PYEXEC_TLS_CERT") != "" {
+		// The certificate is for the public name, and this is the machine itself.
+		scheme, client.Transport = "https://", &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // see above
+	}
+	res, err := client.Get(scheme + net.JoinHostPort("127.0.0.1", port) + "/health") //nolint:gosec // to this machine only
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "pyexec:", err)
 		return exitFailure

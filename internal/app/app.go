@@ -30,22 +30,23 @@ import (
 
 // App is one server, from Start to Run's return.
 type App struct {
-	config    config.Config
-	log       *slog.Logger
-	auth      *auth.Auth
-	jail      *jail.Jail
-	pool      *pool.Pool
-	admission *admission.Admission
-	executor  pyexec.Executor // admission and what counts it
-	audit     *audit.Log      // nil writes none
-	tracing   *tracing.Tracing
-	metrics   *metricsServer
-	budget    pyexec.Bytes // memory for all runs together
-	health    *health
-	server    *http.Server
-	listener  net.Listener
-	runs      context.Context // every run's; ended with a cause at the end of the grace period
-	endRuns   context.CancelCauseFunc
+	config      config.Config
+	log         *slog.Logger
+	auth        *auth.Auth
+	certificate *certificate // nil without TLS
+	jail        *jail.Jail
+	pool        *pool.Pool
+	admission   *admission.Admission
+	executor    pyexec.Executor // admission and what counts it
+	audit       *audit.Log      // nil writes none
+	tracing     *tracing.Tracing
+	metrics     *metricsServer
+	budget      pyexec.Bytes // memory for all runs together
+	health      *health
+	server      *http.Server
+	listener    net.Listener
+	runs        context.Context // every run's; ended with a cause at the end of the grace period
+	endRuns     context.CancelCauseFunc
 }
 
 // How long a step of the sandbox's start may take before it counts as failed.
@@ -90,6 +91,11 @@ func (a *App) build(ctx context.Context, version string) error {
 	if a.auth, err = newAuth(ctx, c, log); err != nil {
 		return err
 	}
+	if c.TLSCert != "" {
+		if a.certificate, err = newCertificate(c, log); err != nil {
+			return err
+		}
+	}
 	a.runs, a.endRuns = context.WithCancelCause(context.WithoutCancel(ctx))
 	way, err := newEgress(c, log)
 	if err != nil {
@@ -127,7 +133,8 @@ func (a *App) build(ctx context.Context, version string) error {
 	a.executor = counts.Count(a.executor)
 	api := httpapi.New(httpapi.Options{
 		Executor: a, Limits: c.Limits(), Allow: c.Egress, Callers: a.auth, Quota: newQuota(c),
-		Health: a.health.check, Ready: a.health.ready,
+		Browsers: a.browsers(),
+		Health:   a.health.check, Ready: a.health.ready,
 		Observe: func(answer httpapi.Answer) { counts.Answered(answer.Route, answer.Status, answer.Code) },
 		Trace:   a.trace(),
 		Logger:  log, Version: version,
@@ -138,6 +145,9 @@ func (a *App) build(ctx context.Context, version string) error {
 		return err
 	}
 	a.server = httpapi.NewServer(handler, log)
+	if a.certificate != nil {
+		httpapi.UseTLS(a.server, a.certificate.get)
+	}
 	return nil
 }
 
@@ -230,7 +240,7 @@ func (a *App) Run(ctx context.Context) error {
 		a.health.start()
 	}()
 	serving := make(chan error, 1)
-	go func() { serving <- a.server.Serve(a.listener) }()
+	go func() { serving <- a.serve() }()
 	var err error
 	select {
 	case err = <-serving:
@@ -290,8 +300,15 @@ func (a *App) Welcome(w io.Writer) {
 			fmt.Fprintf(w, "  without %s: %s\n", l.Name, l.Detail)
 		}
 	}
+	scheme, key := "http", ""
+	if a.certificate != nil {
+		scheme = "https"
+	}
+	if a.auth.Required() {
+		key = ` -H "Authorization: Bearer $KEY"`
+	}
 	fmt.Fprintf(w, `Try:
-  curl http://%s/execute -H 'Content-Type: application/json' \
+  curl %s://%s/execute%s -H 'Content-Type: application/json' \
     -d '{"script": "def main():\n    return {\"message\": \"Hello World\"}"}'
-`, net.JoinHostPort(host, port))
+`, scheme, net.JoinHostPort(host, port), key)
 }

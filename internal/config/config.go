@@ -46,6 +46,10 @@ type Config struct {
 	LogLevel         string // debug, info, warn or error
 	MetricsAddr      string // auto, off, main, or an address
 	AuditLog         string // a file; "" for none
+	TLSCert          string // with TLSKey, serve HTTPS
+	TLSKey           string
+	AllowedHosts     []string // names for the Host header; "*" for all, none for what the address asks for
+	CORSOrigins      []string // sites whose pages may call; "*" for all
 
 	Egress            pyexec.Allow // what runs may reach over the network
 	EgressConnections int          // of one run at once
@@ -111,6 +115,10 @@ var settings = []setting{
 	{"burst", "0", "N", "requests of one caller that may come at once; 0 is the N of rate", number(func(c *Config) *int { return &c.Burst }, 0, pyexec.MaxRate)},
 	{"caller-concurrency", "0", "N", "requests of one caller at once; 0 is no bound", number(func(c *Config) *int { return &c.CallerRuns }, 0, 100_000)},
 	{"trusted-proxies", "0", "N", "proxies before the server that append to X-Forwarded-For, for the address of a client without a key", number(func(c *Config) *int { return &c.TrustedProxies }, 0, 100)},
+	{"tls-cert", "", "FILE", "certificate chain, PEM; with tls-key, HTTPS is served, HTTP/2 with it", text(func(c *Config) *string { return &c.TLSCert }, nil)},
+	{"tls-key", "", "FILE", "key of tls-cert, PEM", text(func(c *Config) *string { return &c.TLSKey }, nil)},
+	{"allowed-hosts", "", "NAMES", "names that the Host header may have, with commas between, beside addresses, localhost and names without a dot; * is any, as is the default, but on loopback none more", words(func(c *Config) *[]string { return &c.AllowedHosts })},
+	{"cors-origins", "", "ORIGINS", "sites whose pages may call, as https://example.com, with commas between; * is any", words(func(c *Config) *[]string { return &c.CORSOrigins })},
 	{"unsafe-disable-layers", "", "LAYERS", "for tests only: protections to take away, by their names in /health", list(func(c *Config) *[]string { return &c.UnsafeDisableLayers })},
 	{"unsafe-force-level", "", "LEVEL", "for tests only: the isolation level to have, instead of the highest that the platform allows", text(func(c *Config) *string { return &c.UnsafeForceLevel }, isLevel)},
 }
@@ -129,6 +137,7 @@ func (c Config) Private() Config {
 	c.KeysFile, c.RequireAuth = "", false
 	c.OIDCIssuer, c.OIDCAudience, c.OIDCScopes = "", "", nil
 	c.Rate, c.Burst, c.CallerRuns = pyexec.Rate{}, 0, 0
+	c.TLSCert, c.TLSKey, c.AllowedHosts = "", "", nil
 	return c
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -212,7 +213,26 @@ func isPort(s string) error {
 
 // together are the rules between settings. Whether a layer exists is not
 // known here: one that does not is never in force, so the server refuses.
-func (c *Config) together() error { return errors.Join(c.isolation(), c.callers()) }
+func (c *Config) together() error { return errors.Join(c.isolation(), c.callers(), c.browsers()) }
+
+// browsers are the rules about TLS, names and sites.
+func (c *Config) browsers() error {
+	var problems []error
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		problems = append(problems, errors.New("tls-cert, tls-key: one is no use without the other"))
+	}
+	for _, host := range c.AllowedHosts {
+		if host != "*" && (host != strings.ToLower(host) || strings.ContainsAny(host, "*:/")) {
+			problems = append(problems, fmt.Errorf("allowed-hosts: %q is not a name such as api.example.com, in small letters and without a port", host))
+		}
+	}
+	for _, origin := range c.CORSOrigins {
+		if u, err := url.Parse(origin); origin != "*" && (err != nil || u.Host == "" || u.Scheme+"://"+u.Host != origin || strings.Contains(origin, "*")) {
+			problems = append(problems, fmt.Errorf("cors-origins: %q is not an origin such as https://example.com, without a path", origin))
+		}
+	}
+	return errors.Join(problems...)
+}
 
 // callers are the rules about who may call. What is in the keys file, and
 // whether the provider is there, is found out at the start.

@@ -42,8 +42,10 @@ func (a *API) write(x *exchange, rep reply) {
 		return
 	}
 	h := x.w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.Itoa(len(rep.body)))
+	if rep.status != http.StatusNoContent {
+		h.Set("Content-Type", "application/json")
+		h.Set("Content-Length", strconv.Itoa(len(rep.body)))
+	}
 	x.commonHeader(h)
 	if rep.allow != "" {
 		h.Set("Allow", rep.allow)
@@ -57,6 +59,9 @@ func (a *API) write(x *exchange, rep reply) {
 		if x.isolation != "" {
 			h.Set("X-Isolation", x.isolation)
 		}
+	}
+	if rep.status == http.StatusTooManyRequests {
+		x.drain()
 	}
 	x.closing(h)
 	_ = x.control.SetWriteDeadline(time.Now().Add(a.opts.WriteTimeout))

@@ -29,6 +29,8 @@ type Options struct {
 	Callers Callers // nil: everybody may call, by the name of his address
 	Quota   Quota   // nil: as often as they like
 
+	Browsers Browsers
+
 	// Health tells the state for GET /health. It is called for every probe
 	// and should answer from a cache.
 	Health func(context.Context) Health
@@ -71,6 +73,7 @@ type Sizes struct{ Script, Result, Stdout, Stderr int }
 // API is the handler of all routes.
 type API struct {
 	opts     Options
+	browsers *browsers
 	document func() []byte // made when it is first asked for
 }
 
@@ -108,6 +111,7 @@ func New(opts Options) *API {
 	}
 	return &API{
 		opts:     opts,
+		browsers: newBrowsers(opts.Browsers),
 		document: sync.OnceValue(func() []byte { return openapi.Document(opts.Version, opts.Limits) }),
 	}
 }
@@ -133,6 +137,7 @@ var routes = map[string]route{
 // ServeHTTP answers one request and logs one line about it.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := newExchange(w, r)
+	harmless(w.Header())
 	if !x.bodyRead {
 		_ = x.control.SetReadDeadline(x.start.Add(a.opts.BodyTimeout))
 	}
@@ -159,6 +164,10 @@ func (a *API) answer(x *exchange) (rep reply) {
 			rep = x.failed(panicError(p))
 		}
 	}()
+	shared := a.browsers.allow(x.r, x.w.Header())
+	if err := a.browsers.check(x.r); err != nil {
+		return x.failed(err)
+	}
 	rt, ok := routes[x.r.URL.EscapedPath()]
 	if !ok {
 		return x.failed(&pyexec.Error{
@@ -171,6 +180,9 @@ func (a *API) answer(x *exchange) (rep reply) {
 		if x.r.Method == m {
 			return rt.handle(a, x)
 		}
+	}
+	if shared && x.r.Method == http.MethodOptions && x.r.Header.Get("Access-Control-Request-Method") != "" {
+		return x.preflight(rt.methods)
 	}
 	return x.wrongMethod(rt.methods)
 }

@@ -84,17 +84,34 @@ const (
 // (Python's among them) send all of a body before they read: they would see
 // a broken connection in place of the 413 that tells what is wrong.
 func (a *API) linger(x *exchange) {
-	if x.bodyRead || x.r.Header.Get("Expect") != "" {
+	if x.bodyRead || x.r.ProtoMajor > 1 || x.r.Header.Get("Expect") != "" {
 		return
 	}
 	_ = x.control.SetReadDeadline(time.Now().Add(lingerTime))
 	_, _ = io.CopyN(io.Discard, x.r.Body, lingerBytes)
 }
 
+// drainBytes is what drain reads at most.
+const drainBytes = 64 << 10
+
+// drain reads a small rest of the body for the connection's sake: a client
+// over its rate would otherwise pay, and cost, a handshake for each refusal.
+func (x *exchange) drain() {
+	n := x.r.ContentLength
+	if x.bodyRead || x.r.ProtoMajor > 1 || n < 0 || n > drainBytes || x.r.Header.Get("Expect") != "" {
+		return
+	}
+	_ = x.control.SetReadDeadline(time.Now().Add(lingerTime))
+	if _, err := io.CopyN(io.Discard, x.r.Body, n); err == nil {
+		x.bodyRead = true
+		_ = x.control.SetReadDeadline(time.Time{})
+	}
+}
+
 // closing prepares an answer before the end of the body: it is written at
 // once, without reading the rest, and is the last one on its connection.
 func (x *exchange) closing(h http.Header) {
-	if !x.bodyRead {
+	if !x.bodyRead && x.r.ProtoMajor == 1 { // of HTTP/2 it is only the stream's end
 		h.Set("Connection", "close")
 		_ = x.control.EnableFullDuplex() // else net/http closes the body, and linger could not read it
 	}
