@@ -164,18 +164,20 @@ func (a *API) answer(x *exchange) (rep reply) {
 			rep = x.failed(panicError(p))
 		}
 	}()
+	rt, ok := routes[x.r.URL.EscapedPath()]
+	if ok {
+		x.route = rt.name
+	}
 	shared := a.browsers.allow(x.r, x.w.Header())
 	if err := a.browsers.check(x.r); err != nil {
 		return x.failed(err)
 	}
-	rt, ok := routes[x.r.URL.EscapedPath()]
 	if !ok {
 		return x.failed(&pyexec.Error{
 			Code:    pyexec.CodeNotFound,
 			Message: "there is nothing at this path: POST /execute runs a script, GET /health tells the state",
 		})
 	}
-	x.route = rt.name
 	for _, m := range rt.methods {
 		if x.r.Method == m {
 			return rt.handle(a, x)
