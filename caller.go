@@ -19,6 +19,15 @@ type Caller struct {
 	Memory      Bytes
 	Policy      string // level of the check before a run
 	Isolation   string // the least that a run of his may have: a level, or layers with commas between
+	Allow       Allow  // what his runs may reach; nil: what the server's may, empty: nothing
+}
+
+// Reach is what c's runs may reach, of what the server's may.
+func (c Caller) Reach(server Allow) Allow {
+	if c.Allow == nil {
+		return server
+	}
+	return c.Allow
 }
 
 // Lower is l with c's limits.

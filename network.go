@@ -51,6 +51,27 @@ func ParseDestination(s string) (Destination, error) {
 	return Destination{Host: canonical, Subdomains: subdomains, Port: port}, nil
 }
 
+// NoNetwork is the text of an [Allow] without rules.
+const NoNetwork = "none"
+
+// ParseAllow reads rules with commas between, or none. The error names every
+// rule that is none.
+func ParseAllow(s string) (Allow, error) {
+	all := Allow{}
+	if s == NoNetwork {
+		return all, nil
+	}
+	var problems []error
+	for part := range strings.SplitSeq(s, ",") {
+		d, err := ParseDestination(strings.TrimSpace(part))
+		if err != nil {
+			problems = append(problems, err)
+		}
+		all = append(all, d)
+	}
+	return all, errors.Join(problems...)
+}
+
 // splitPort takes an optional port off; an IPv6 address stands in brackets.
 func splitPort(s string) (host string, port uint16, err error) {
 	host, digits, found := s, "", false

@@ -34,6 +34,7 @@ type Check struct {
 	Limits    pyexec.Limits
 	Policy    string
 	Isolation func(string) error // whether the text names isolation at all
+	Allow     *pyexec.Allow      // what the server's runs may reach
 }
 
 // ParseFile reads a keys file. The error names every problem, with its line.
@@ -224,6 +225,17 @@ var limits = map[string]func(c *pyexec.Caller, s string, check Check) error{
 			return fmt.Errorf("%q is not one of %s", s, strings.Join(pyexec.Policies, ", "))
 		case check.Policy != "" && pyexec.Stricter(s, check.Policy) != s:
 			return fmt.Errorf("%s is less strict than the server's %s", s, check.Policy)
+		}
+		return nil
+	},
+	"egress": func(c *pyexec.Caller, s string, check Check) (err error) {
+		if c.Allow, err = pyexec.ParseAllow(s); err != nil || check.Allow == nil {
+			return err
+		}
+		for _, rule := range c.Allow {
+			if !check.Allow.Covers(rule) {
+				return fmt.Errorf("%s is not within the server's --egress, which it may only narrow", rule)
+			}
 		}
 		return nil
 	},

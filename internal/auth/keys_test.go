@@ -239,10 +239,11 @@ func TestEveryFaultOfTheFileIsReported(t *testing.T) {
   - name: a
     burst: 3
   - policy: [strict]
+    egress: a.example.com,b.example.com
   - name: b
     keys: text
 people: []
-`), auth.Check{Limits: pyexec.DefaultLimits(), Policy: "standard", Isolation: func(s string) error {
+`), auth.Check{Limits: pyexec.DefaultLimits(), Policy: "standard", Allow: &pyexec.Allow{{Host: "a.example.com"}}, Isolation: func(s string) error {
 		if s != "huge" {
 			t.Errorf("isolation %q", s)
 		}
@@ -257,14 +258,14 @@ people: []
 		"line 8: policy: off is less strict than the server's standard", "line 9: isolation: invalid", `line 10: a caller has no "colour"`,
 		"line 13: sha256: is not the 64", `line 14: id: "ABCD"`, `line 14: expires: "soon" is not a date`, `line 16: id: there are two keys "efgh"`,
 		"line 17: a key needs id and sha256", `line 18: subjects: "s" belongs to two`, `line 19: name: there are two callers "a"`,
-		"line 19: burst: there is no rate", "line 21: policy must be a word", "line 23: keys must be a list", `line 24: the file has no "people"`,
+		"line 19: burst: there is no rate", "line 21: policy must be a word", "line 22: egress: b.example.com is not within", "line 24: keys must be a list", `line 25: the file has no "people"`,
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error lacks %s", want)
 		}
 	}
-	if n := strings.Count(err.Error(), "\n") + 1; n != 20 {
-		t.Errorf("%d problems, want 20:\n%v", n, err)
+	if n := strings.Count(err.Error(), "\n") + 1; n != 21 {
+		t.Errorf("%d problems, want 21:\n%v", n, err)
 	}
 }
 

@@ -22,6 +22,8 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/python-code-executor/pyexec"
 	"github.com/python-code-executor/pyexec/internal/auth"
 )
@@ -322,7 +324,7 @@ func TestSubjectsHaveLimits(t *testing.T) {
 		sign(t, jose.RS256, key, nil, p.claims(map[string]any{"azp": "team-b"})): {Name: "oidc:team-b"}, // not the key's owner
 		apiKey: {Name: "team-b"},
 	} {
-		if c, _, err := call(t, a, header); err != nil || c != want {
+		if c, _, err := call(t, a, header); err != nil || !cmp.Equal(c, want) {
 			t.Errorf("%+v, %v; want %+v", c, err, want)
 		}
 	}

@@ -96,23 +96,15 @@ func list(at func(*Config) *[]string) func(*Config, string) error {
 	}
 }
 
-// rules reads what may be reached, and names every rule that is none.
+// rules reads what may be reached; none and the empty text are nothing.
 func rules(at func(*Config) *pyexec.Allow) func(*Config, string) error {
 	return func(c *Config, s string) error {
-		var all pyexec.Allow
-		var problems []error
-		for part := range strings.SplitSeq(s, ",") {
-			if strings.TrimSpace(s) == "" {
-				break
-			}
-			d, err := pyexec.ParseDestination(strings.TrimSpace(part))
-			if err != nil {
-				problems = append(problems, err)
-			}
-			all = append(all, d)
+		if s == "" || s == pyexec.NoNetwork {
+			return nil
 		}
+		all, err := pyexec.ParseAllow(s)
 		*at(c) = all
-		return errors.Join(problems...)
+		return err
 	}
 }
 

@@ -211,7 +211,7 @@ func (a *API) execute(x *exchange) reply {
 	if err != nil {
 		return x.failed(err)
 	}
-	if req.Allow, err = narrow(a.opts.Allow, req.Allow); err != nil {
+	if req.Allow, err = narrow(x.caller.Reach(a.opts.Allow), req.Allow); err != nil {
 		return x.failed(err)
 	}
 	req.ID, req.Caller = x.id, x.caller.Name

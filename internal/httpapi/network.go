@@ -51,9 +51,9 @@ func narrow(may, asked pyexec.Allow) (pyexec.Allow, error) {
 		}
 		field := fmt.Sprintf("network.allow[%d]", i)
 		if len(may) == 0 {
-			return nil, invalid(field, "%s: scripts have no network on this server; its operator can allow hosts with --egress", field)
+			return nil, invalid(field, "%s: scripts may reach nothing here; the server's operator allows hosts with --egress, and may narrow them for a caller", field)
 		}
-		return nil, invalid(field, "%s: %s is not within what this server allows; a request may only narrow that", field, rule)
+		return nil, invalid(field, "%s: %s is not within what may be reached here; a request may only narrow that", field, rule)
 	}
 	return asked, nil
 }
