@@ -224,7 +224,7 @@ func TestARequestMayOnlyNarrow(t *testing.T) {
 		t.Errorf("another port: %s", a.Text)
 	}
 	for _, wider := range []string{"example.com", "other.example.net", "other.example.net:80", "public", "*.net", "api.example.com:8443", "93.184.216.34"} {
-		if a := ask("http://x/", "www.example.com", wider); a.Status != 400 || a.Error.Field != "network.allow[1]" || !strings.Contains(a.Error.Message, "may only narrow") {
+		if a := ask("http://x/", "www.example.com", wider); a.Status != 400 || a.Error.Field != "network.allow[1]" || !strings.Contains(a.Error.Message, "a request may only narrow") {
 			t.Errorf("%s: %s", wider, a.Text)
 		}
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/python-code-executor/pyexec/internal/audit"
 	"github.com/python-code-executor/pyexec/internal/auth"
 	"github.com/python-code-executor/pyexec/internal/config"
+	"github.com/python-code-executor/pyexec/internal/egress"
 	"github.com/python-code-executor/pyexec/internal/httpapi"
 	"github.com/python-code-executor/pyexec/internal/jail"
 	"github.com/python-code-executor/pyexec/internal/metrics"
@@ -41,7 +42,8 @@ type App struct {
 	audit       *audit.Log      // nil writes none
 	tracing     *tracing.Tracing
 	metrics     *metricsServer
-	budget      pyexec.Bytes // memory for all runs together
+	egress      *egress.Proxy // nil without --egress
+	budget      pyexec.Bytes  // memory for all runs together
 	health      *health
 	server      *http.Server
 	listener    net.Listener
@@ -97,13 +99,12 @@ func (a *App) build(ctx context.Context, version string) error {
 		}
 	}
 	a.runs, a.endRuns = context.WithCancelCause(context.WithoutCancel(ctx))
-	way, err := newEgress(c, log)
-	if err != nil {
+	if a.egress, err = newEgress(c, log); err != nil {
 		return err
 	}
 	a.jail, err = jail.Start(ctx, jail.Options{
 		Python: c.Python, NSJail: c.Nsjail, UID: c.SandboxUID,
-		Policy: c.Policy, Preload: c.Preload, Limits: c.Limits(), Require: want, Unsafe: unsafe, Egress: way,
+		Policy: c.Policy, Preload: c.Preload, Limits: c.Limits(), Require: want, Unsafe: unsafe, Egress: wayOut(a.egress),
 		SpawnTimeout: spawnTimeout, ImportTimeout: importTimeout,
 		MaxRuns: int64(c.ZygoteMaxRuns), MaxAge: c.ZygoteMaxAge, Log: log,
 	})

@@ -23,7 +23,7 @@ func newAuth(ctx context.Context, c config.Config, log *slog.Logger) (*auth.Auth
 		Check: auth.Check{Limits: c.Limits(), Policy: c.Policy, Isolation: func(text string) error {
 			_, err := jail.ParseRequirement(text)
 			return err
-		}},
+		}, Allow: &c.Egress},
 		Log: log,
 	})
 	if errors.Is(err, auth.ErrConfig) {

@@ -9,6 +9,7 @@ import (
 	"github.com/python-code-executor/pyexec/internal/config"
 	"github.com/python-code-executor/pyexec/internal/egress"
 	"github.com/python-code-executor/pyexec/internal/jail"
+	"github.com/python-code-executor/pyexec/internal/metrics"
 	"github.com/python-code-executor/pyexec/internal/pool"
 )
 
@@ -16,7 +17,7 @@ import (
 const withEgress = "+egress"
 
 // newEgress is the proxy of the runs that may have one; nil without rules.
-func newEgress(c config.Config, log *slog.Logger) (jail.Egress, error) {
+func newEgress(c config.Config, log *slog.Logger) (*egress.Proxy, error) {
 	if len(c.Egress) == 0 {
 		return nil, nil //nolint:nilnil // no egress is no error
 	}
@@ -33,6 +34,27 @@ func newEgress(c config.Config, log *slog.Logger) (jail.Egress, error) {
 		},
 		Log: log, Unchecked: unchecked,
 	}), nil
+}
+
+// wayOut is p as the jail wants it: no interface around a nil.
+func wayOut(p *egress.Proxy) jail.Egress {
+	if p == nil {
+		return nil
+	}
+	return p
+}
+
+// egressState is what a scrape tells of the proxy.
+func (a *App) egressState() *metrics.Egress {
+	if a.egress == nil {
+		return nil
+	}
+	s := a.egress.Stats()
+	ended := map[string]int64{}
+	for outcome, n := range s.Connections {
+		ended[string(outcome)] = n
+	}
+	return &metrics.Egress{Open: s.Open, Ended: ended, Up: s.BytesUp, Down: s.BytesDown}
 }
 
 // kindOf is the choice of a child for a run.

@@ -101,6 +101,7 @@ func (a *App) state() metrics.State {
 	of := a.jail.Stats()
 	s.ZygotesLost, s.ZygotesRenewed, s.ZygotesFailed = of.Lost, of.Renewed, of.Failed
 	s.SandboxMemory, s.SandboxKnown = of.Memory, of.HasMemory
+	s.Egress = a.egressState()
 	s.AuditFailed = a.audit.Failed()
 	s.Healthy = a.health.check(a.runs).Reason == "" // a run at most every few seconds, bounded below one
 	s.Accepting = a.health.ready() == nil

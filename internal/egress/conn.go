@@ -18,31 +18,36 @@ type counted struct {
 
 // Accept implements net.Listener.
 func (l *counted) Accept() (net.Conn, error) {
-	s := l.session
-	limits := s.proxy.opts.Limits
 	for {
 		raw, err := l.Listener.Accept()
 		if err != nil {
 			return nil, err
 		}
-		c := &clientConn{Conn: raw, session: s, line: &record{began: time.Now(), outcome: Malformed}}
-		s.mu.Lock()
-		c.tooMany = s.open >= limits.AtOnce
-		flood := s.open >= limits.AtOnce+spare
-		s.mu.Unlock()
-		if flood || !s.enter(c) {
-			_ = raw.Close()
-			continue
+		if c := l.session.admit(raw); c != nil {
+			return c, nil
 		}
-		s.mu.Lock()
-		s.open++
-		s.mu.Unlock()
-		s.proxy.count.open.Add(1)
-		n := s.accepted.Add(1)
-		c.overall, c.quiet = n > int64(limits.Requests), n > int64(limits.Requests)+1
-		c.timer = time.AfterFunc(limits.Time, func() { c.cut(errTime) })
-		return c, nil
+		_ = raw.Close()
 	}
+}
+
+// admit makes raw a connection of the session; nil when it is to be closed.
+func (s *session) admit(raw net.Conn) *clientConn {
+	s.mu.Lock() // over all of it: the end of the session finds the connection whole or not at all
+	defer s.mu.Unlock()
+	limits := s.proxy.opts.Limits
+	if s.closed || s.open >= limits.AtOnce+spare {
+		return nil
+	}
+	c := &clientConn{Conn: raw, session: s, line: &record{began: time.Now(), outcome: Malformed}}
+	c.tooMany = s.open >= limits.AtOnce
+	s.accepted++
+	c.overall, c.quiet = s.accepted > limits.Requests, s.accepted > limits.Requests+1
+	c.timer = time.AfterFunc(limits.Time, func() { c.cut(errTime) })
+	s.open++
+	s.conns[c] = true
+	s.wg.Add(1)
+	s.proxy.count.open.Add(1)
+	return c
 }
 
 // clientConn is a connection from inside the sandbox. Its close is the end of

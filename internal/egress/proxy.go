@@ -92,14 +92,14 @@ type session struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 
-	accepted atomic.Int64
-	bytes    atomic.Int64 // in both directions
+	bytes atomic.Int64 // in both directions
 
-	wg     sync.WaitGroup // joined under mu, and only while not closed
-	mu     sync.Mutex
-	open   int
-	conns  map[net.Conn]bool
-	closed bool
+	wg       sync.WaitGroup // joined under mu, and only while not closed
+	mu       sync.Mutex
+	accepted int
+	open     int
+	conns    map[net.Conn]bool
+	closed   bool
 }
 
 // Serve accepts what req's run sends to its listener. The caller must call stop

@@ -23,10 +23,19 @@ type State struct {
 	SandboxMemory pyexec.Bytes // of slots and runs
 	SandboxKnown  bool         // cgroups tell SandboxMemory
 
+	Egress *Egress // nil without a way out
+
 	Isolation   pyexec.Isolation
 	AuditFailed int64 // lines that could not be written
 	Healthy     bool  // the last health run succeeded, and every layer is in place
 	Accepting   bool  // runs are taken
+}
+
+// Egress is what runs did over the network.
+type Egress struct {
+	Open     int64            // connections at this moment
+	Ended    map[string]int64 // connections, by outcome
+	Up, Down int64            // bytes from and to runs
 }
 
 // states is the collector of State.
@@ -57,6 +66,9 @@ var (
 	sandbox     = desc("pyexec_sandbox_memory_bytes", "Memory of slots and runs, as their cgroups count it; absent without cgroups.")
 	level       = desc("pyexec_isolation_info", "1 for the isolation level in force.", "level")
 	layer       = desc("pyexec_isolation_layer_active", "1 where the layer is in force, 0 where it is not.", "layer")
+	egressOpen  = desc("pyexec_egress_connections_open", "Connections of runs through the egress proxy; absent without --egress.")
+	egressEnded = desc("pyexec_egress_connections_total", "Connections of runs through the egress proxy that have ended, by how.", "outcome")
+	egressBytes = desc("pyexec_egress_bytes_total", "Bytes through the egress proxy, up (from runs) and down.", "direction")
 	audit       = desc("pyexec_audit_failures_total", "Runs whose line in the audit log could not be written.")
 	healthy     = desc("pyexec_healthy", "1 when the last run of the health check succeeded and every layer is in place.")
 	accepting   = desc("pyexec_ready", "1 when runs are taken, 0 at the start and while draining.")
@@ -67,7 +79,7 @@ var (
 func (s *states) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		running, queued, concurrency, queueLimit, reserved, budget, ready, target, slots, restarts, failures,
-		sandbox, level, layer, audit, healthy, accepting, build,
+		sandbox, level, layer, egressOpen, egressEnded, egressBytes, audit, healthy, accepting, build,
 	} {
 		to <- d
 	}
@@ -102,6 +114,14 @@ func (s *states) Collect(to chan<- prometheus.Metric) {
 	gauge(level, 1, now.Isolation.Level)
 	for _, l := range now.Isolation.Layers {
 		gauge(layer, truth(l.Active), l.Name)
+	}
+	if e := now.Egress; e != nil {
+		gauge(egressOpen, float64(e.Open))
+		for outcome, n := range e.Ended {
+			counter(egressEnded, n, outcome)
+		}
+		counter(egressBytes, e.Up, "up")
+		counter(egressBytes, e.Down, "down")
 	}
 	counter(audit, now.AuditFailed)
 	gauge(healthy, truth(now.Healthy))
