@@ -46,3 +46,15 @@ apt_install() {
 	tail -n 5 "$log" >&2
 	return 1
 }
+
+# web_install: what web/package-lock.json lists, into web/node_modules, unless
+# it is there. No package's install script runs.
+web_install() {
+	local stamp
+	command -v npm >/dev/null || { say "needs Node with npm"; return 1; }
+	stamp=$(sha256sum "$root/web/package-lock.json" | cut -c1-32)
+	[ "$(cat "$root/web/node_modules/.stamp" 2>/dev/null)" != "$stamp" ] || return 0
+	say "installing the packages of web/package-lock.json"
+	(cd "$root/web" && npm ci --ignore-scripts --no-audit --no-fund >"${log:-/dev/null}" 2>&1) || return 1
+	echo "$stamp" >"$root/web/node_modules/.stamp"
+}

@@ -42,6 +42,18 @@ if [ "${CI:-}" = true ] && ! { command -v zsh && command -v fish; } >/dev/null; 
 	apt_install zsh fish || say "no zsh and fish: their completion is not tested"
 fi
 
+# What the playground is built with and tested in.
+if [ "${CI:-}" = true ]; then
+	command -v npm >/dev/null || apt_install nodejs npm
+	command -v chromium >/dev/null || apt_install chromium
+fi
+if command -v npm >/dev/null; then
+	check 'the playground is what web/ makes' scripts/web.sh --check
+else
+	say "no npm here: whether the playground is what web/ makes is not checked"
+fi
+command -v chromium >/dev/null || say "no chromium here: the playground is not tested"
+
 say "python -m unittest"
 PYTHONPATH=runner "$pyexec_dir/venv/bin/python" -W error::SyntaxWarning -m unittest discover -s runner/tests \
 	>"$results/unittest" 2>&1 || true

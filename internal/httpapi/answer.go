@@ -19,6 +19,7 @@ import (
 // reply is an answer that is ready to be written.
 type reply struct {
 	status     int
+	header     http.Header // instead of what is set for every answer
 	body       []byte
 	outcome    string // "ok" or the error's type, for the log
 	code       pyexec.Code
@@ -47,6 +48,12 @@ func (a *API) write(x *exchange, rep reply) {
 		h.Set("Content-Length", strconv.Itoa(len(rep.body)))
 	}
 	x.commonHeader(h)
+	for name, values := range rep.header {
+		if name == "Vary" {
+			values = append(h[name], values...)
+		}
+		h[name] = values
+	}
 	if rep.allow != "" {
 		h.Set("Allow", rep.allow)
 	}

@@ -45,6 +45,10 @@ type Options struct {
 	// Nil makes none.
 	Trace func(header http.Header, start time.Time) (traceID, spanID string, end func(Answer))
 
+	// Pages are documents at paths of their own, for GET: each call makes the
+	// header, in which Content-Type must be, and the body.
+	Pages map[string]func(*http.Request) (http.Header, []byte)
+
 	Logger       *slog.Logger
 	Version      string
 	BodyTimeout  time.Duration // for the client to send the body; 0: 10 s
@@ -134,6 +138,14 @@ var routes = map[string]route{
 	"/openapi.json": {"openapi", []string{http.MethodGet, http.MethodHead}, (*API).openapi},
 }
 
+// pageRoute is the route of a document.
+func pageRoute(page func(*http.Request) (http.Header, []byte)) route {
+	return route{"page", []string{http.MethodGet, http.MethodHead}, func(_ *API, x *exchange) reply {
+		header, body := page(x.r)
+		return reply{status: http.StatusOK, header: header, body: body, outcome: "ok"}
+	}}
+}
+
 // ServeHTTP answers one request and logs one line about it.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := newExchange(w, r)
@@ -164,7 +176,11 @@ func (a *API) answer(x *exchange) (rep reply) {
 			rep = x.failed(panicError(p))
 		}
 	}()
-	rt, ok := routes[x.r.URL.EscapedPath()]
+	path := x.r.URL.EscapedPath()
+	rt, ok := routes[path]
+	if page := a.opts.Pages[path]; !ok && page != nil {
+		rt, ok = pageRoute(page), true
+	}
 	if ok {
 		x.route = rt.name
 	}
