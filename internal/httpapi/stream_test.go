@@ -202,13 +202,25 @@ func TestTheRunDoesNotWaitForASlowReader(t *testing.T) {
 
 func TestAReaderThatTakesNothingEndsTheRun(t *testing.T) {
 	ended := make(chan error, 1)
-	streamed(t, httpapi.Options{WriteTimeout: 50 * time.Millisecond}, func(ctx context.Context, req pyexec.Request) (pyexec.Result, error) {
+	addr := serve(t, httpapi.Options{WriteTimeout: 50 * time.Millisecond, Executor: &fake{set: func(ctx context.Context, req pyexec.Request) (pyexec.Result, error) {
 		req.Watcher.Started()
 		req.Watcher.Printed(pyexec.Stdout, strings.Repeat("x", 32<<20))
 		<-ctx.Done()
 		ended <- ctx.Err()
 		return pyexec.Result{}, &pyexec.Error{Code: pyexec.CodeCanceled, Err: ctx.Err()}
-	})
+	}}})
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	req, err := e2etest.StreamRequest("http://a", plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := req.Write(conn); err != nil {
+		t.Fatal(err)
+	}
 	select {
 	case <-ended:
 	case <-time.After(30 * time.Second):
