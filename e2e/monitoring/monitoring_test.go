@@ -46,6 +46,9 @@ func expressions(t *testing.T) (shown, alerts []expression) {
 	fill := strings.NewReplacer("$__rate_interval", "3s", `"$job"`, `".+"`, `"$instance"`, `".+"`)
 	for _, panel := range board.Panels {
 		for _, target := range panel.Targets {
+			if target.Expr == "" {
+				t.Errorf("%s asks for nothing", panel.Title)
+			}
 			expr := fill.Replace(target.Expr)
 			if strings.Contains(expr, "$") {
 				t.Errorf("%s has a variable that there is not: %s", panel.Title, expr)

@@ -79,6 +79,7 @@ type API struct {
 	opts     Options
 	browsers *browsers
 	document func() []byte // made when it is first asked for
+	page     func() []byte // as well
 }
 
 // New returns the handler. Serve it with [NewServer].
@@ -117,6 +118,7 @@ func New(opts Options) *API {
 		opts:     opts,
 		browsers: newBrowsers(opts.Browsers),
 		document: sync.OnceValue(func() []byte { return openapi.Document(opts.Version, opts.Limits) }),
+		page:     sync.OnceValue(func() []byte { return openapi.Page(opts.Version, opts.Limits) }),
 	}
 }
 
@@ -136,6 +138,7 @@ var routes = map[string]route{
 	"/readyz":  {"readyz", []string{http.MethodGet, http.MethodHead}, (*API).readyz},
 
 	"/openapi.json": {"openapi", []string{http.MethodGet, http.MethodHead}, (*API).openapi},
+	"/docs":         {"docs", []string{http.MethodGet, http.MethodHead}, (*API).docs},
 }
 
 // pageRoute is the route of a document.

@@ -61,16 +61,16 @@ func at(n *yaml.Node, path ...string) *yaml.Node {
 // find is the value of a key of a mapping; nil without.
 func find(n *yaml.Node, key string) *yaml.Node {
 	for _, m := range members(n) {
-		if m.key == key {
-			return m.value
+		if m.Key == key {
+			return m.Value
 		}
 	}
 	return nil
 }
 
 type member struct {
-	key   string
-	value *yaml.Node
+	Key   string
+	Value *yaml.Node
 }
 
 // members are the keys and values of a mapping in their order, those that are
@@ -89,7 +89,7 @@ func members(n *yaml.Node) []member {
 		own = append(own, member{n.Content[i].Value, target(n.Content[i+1])})
 	}
 	for _, m := range merged {
-		if !slices.ContainsFunc(own, func(o member) bool { return o.key == m.key }) {
+		if !slices.ContainsFunc(own, func(o member) bool { return o.Key == m.Key }) {
 			own = append(own, m)
 		}
 	}
@@ -114,9 +114,9 @@ func write(b *bytes.Buffer, n *yaml.Node) {
 			if i > 0 {
 				b.WriteByte(',')
 			}
-			quote(b, m.key)
+			quote(b, m.Key)
 			b.WriteByte(':')
-			write(b, m.value)
+			write(b, m.Value)
 		}
 		b.WriteByte('}')
 	case yaml.SequenceNode:
