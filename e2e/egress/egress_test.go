@@ -91,7 +91,7 @@ type answer struct {
 }
 
 // execute runs a script; more are other members of the request.
-func execute(t *testing.T, s *e2etest.Server, script string, more map[string]any) answer {
+func execute(t testing.TB, s *e2etest.Server, script string, more map[string]any) answer {
 	t.Helper()
 	body := map[string]any{"script": script}
 	for k, v := range more {

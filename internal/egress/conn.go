@@ -38,7 +38,7 @@ func (s *session) admit(raw net.Conn) *clientConn {
 	if s.closed || s.open >= limits.AtOnce+spare {
 		return nil
 	}
-	c := &clientConn{Conn: raw, session: s, line: &record{began: time.Now(), outcome: Malformed}}
+	c := &clientConn{Conn: raw, session: s, ack: newQuickAck(raw), line: &record{began: time.Now(), outcome: Malformed}}
 	c.tooMany = s.open >= limits.AtOnce
 	s.accepted++
 	c.overall, c.quiet = s.accepted > limits.Requests, s.accepted > limits.Requests+1
@@ -57,6 +57,7 @@ type clientConn struct {
 	session *session
 	line    *record
 	timer   *time.Timer
+	ack     quickAck
 	once    sync.Once
 
 	tooMany bool // there were AtOnce others when it came
@@ -81,6 +82,7 @@ func (c *clientConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	if n > 0 {
 		c.heard.Store(true)
+		c.ack.now()
 	}
 	return n, err
 }
