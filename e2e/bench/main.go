@@ -39,7 +39,7 @@ type options struct {
 }
 
 // sections are what -only may name, in the order in which they are measured.
-var sections = []string{"start", "memory", "latency", "rate", "overload", "flat"}
+var sections = []string{"start", "memory", "latency", "rate", "overload", "neighbour", "flat"}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
@@ -194,6 +194,7 @@ func (b *bench) measure(ctx context.Context) error {
 			do   func(context.Context) error
 		}{
 			{"latency", b.latencyRound}, {"rate", b.rateRound}, {"overload", b.overloadRound}, {"start", b.startRound},
+			{"neighbour", b.neighbourRound},
 		} {
 			if !b.only[section.name] {
 				continue

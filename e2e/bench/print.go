@@ -22,7 +22,7 @@ func (r *report) print(w io.Writer) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "what\tp50 ms\tp90\tp99\truns/s\tCPU ms/run\tp50/R\tp99/R\t× baseline\t")
 	R := r.find("latency", cold, "pass")
-	for _, part := range []string{"latency", "rate", "start"} {
+	for _, part := range []string{"latency", "rate", "start", "neighbour"} {
 		for _, x := range r.Rows {
 			if x.Part == part {
 				fmt.Fprintf(t, "%s %s, %s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", x.Part, x.Who, x.What,

@@ -66,6 +66,8 @@ func (r *report) judge() {
 	}
 	atMost("exec to first hello", "R", r.find("start", ours, "hello").against(R, p50, p50), 8)
 	atMost("exec to first pandas", "R", r.find("start", ours, "pandas").against(R, p50, p50), 18)
+	beside := func(what string) *row { return r.find("neighbour", ours, what) }
+	atMost("beside one at 10 × its rate, p99", "× beside it at its rate", beside(overRate).against(beside(atRate), p99, p99), 1.5)
 	if m := r.Memory; m != nil {
 		atMost(fmt.Sprintf("idle, %d ready children, PSS", m.Children), "MB", m.Idle, 140)
 		atMost("ready child, bare, PSS", "MB", m.PerReady["base"], 4)
