@@ -34,6 +34,10 @@ image: ## build the Docker image python-code-executor
 lint: ## run golangci-lint, pinned
 	@scripts/lint.sh run ./...
 
+.PHONY: api-fuzz
+api-fuzz: setup build ## fuzz the API by its document, and send malformed requests, for $FUZZTIME, or two minutes
+	@scripts/api-fuzz.sh
+
 .PHONY: monitoring-test
 monitoring-test: setup build ## check the dashboard and the alerts with promtool, Prometheus and Grafana's schema
 	@scripts/prometheus.sh && TEST_BINARY=bin/pyexec go test -count=1 ./e2e/monitoring

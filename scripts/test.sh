@@ -62,6 +62,8 @@ tail -n 1 "$results/unittest" | grep -q '^OK' || cat "$results/unittest" >&2
 
 scripts/prometheus.sh || say "no promtool here: what is in deploy/monitoring is not checked"
 
+scripts/schemathesis.sh || say "no schemathesis here: the API is not fuzzed"
+
 race=()
 if command -v "$(go env CC)" >/dev/null; then
 	race=(-race)
