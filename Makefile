@@ -34,6 +34,10 @@ image: ## build the Docker image python-code-executor
 lint: ## run golangci-lint, pinned
 	@scripts/lint.sh run ./...
 
+.PHONY: trace
+trace: setup build ## print the trace of one request, as docs/monitoring.md has it
+	@TEST_BINARY=bin/pyexec go run ./e2e/trace
+
 .PHONY: api-fuzz
 api-fuzz: setup build ## fuzz the API by its document, and send malformed requests, for $FUZZTIME, or two minutes
 	@scripts/api-fuzz.sh
