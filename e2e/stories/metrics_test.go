@@ -68,7 +68,7 @@ func TestMetrics(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		execute(t, server.BaseURL, request{"script": busy(1)})
+		execute(t, server.BaseURL, request{"script": busy(4)})
 	}()
 	awaitBusy(t, server, 1)
 	execute(t, server.BaseURL, request{"script": inMain("return 1")}).fails(t, 503, "overloaded")

@@ -96,3 +96,14 @@ func TestTheDoorCountsWhatNoStageSees(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkCount is what a run pays for being counted.
+func BenchmarkCount(b *testing.B) {
+	m := metrics.New("v", func() metrics.State { return metrics.State{} })
+	res := pyexec.Result{Timing: pyexec.Timing{Queue: time.Microsecond, Spawn: time.Millisecond, Run: 2 * time.Millisecond}}
+	next := m.Count(executor(func(context.Context, pyexec.Request) (pyexec.Result, error) { return res, nil }))
+	for b.Loop() {
+		_, _ = next.Execute(b.Context(), pyexec.Request{})
+		m.Answered("execute", 200, "")
+	}
+}
