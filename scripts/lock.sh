@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Writes requirements.txt from requirements.in: the newest releases that every
-# Python from 3.11 on can run, with the hash of each of their wheels. Then
-# requirements-fuzz.txt, which only a test installs, from requirements-fuzz.in.
+# Writes requirements.txt, requirements-plots.txt and requirements-fuzz.txt,
+# which only a test installs, from the .in of each: the newest releases that
+# every Python from 3.11 on can run, with the hash of each of their wheels.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -13,16 +13,17 @@ trap 'rm -rf "$tools"' EXIT
 "${SETUP_PYTHON:-python3}" -m venv "$tools"
 "$tools/bin/python" -m pip install -q "$uv"
 cd "$root"
-{
-	echo '# Written by "make lock" from requirements.in: do not edit.'
-	"$tools/bin/uv" pip compile requirements.in --quiet --universal --python-version 3.11 --fork-strategy fewest \
-		--only-binary :all: --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --upgrade
-} >"$tools/requirements.txt"
-install -m 644 "$tools/requirements.txt" requirements.txt
-{
-	echo '# Written by "make lock" from requirements-fuzz.in: do not edit.'
-	"$tools/bin/uv" pip compile requirements-fuzz.in --quiet --universal --python-version 3.11 --fork-strategy fewest \
-		--only-binary :all: --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --upgrade
-} >"$tools/requirements-fuzz.txt"
-install -m 644 "$tools/requirements-fuzz.txt" requirements-fuzz.txt
-git --no-pager diff --stat -- requirements.txt requirements-fuzz.txt
+# lock NAME OPTION...: NAME.txt from NAME.in
+lock() {
+	{
+		echo "# Written by \"make lock\" from $1.in: do not edit."
+		"$tools/bin/uv" pip compile "$1.in" --quiet --universal --python-version 3.11 --fork-strategy fewest \
+			--only-binary :all: --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --upgrade "${@:2}"
+	} >"$tools/$1.txt"
+	install -m 644 "$tools/$1.txt" "$1.txt"
+}
+lock requirements
+mapfile -t there < <(sed -n 's/^\([a-z0-9_.-]*\)==.*/--no-emit-package=\1/p' requirements.txt)
+lock requirements-plots "${there[@]}"
+lock requirements-fuzz
+git --no-pager diff --stat -- requirements.txt requirements-plots.txt requirements-fuzz.txt

