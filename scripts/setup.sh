@@ -148,10 +148,18 @@ venv_from_pypi() {
 }
 
 # list_fonts: matplotlib's list of the fonts that it brings, which it would
-# look for at each start. Paths in it are relative to the package.
+# look for at each start. Those of this machine are not in the sandbox.
 list_fonts() {
 	mkdir "$tmp/venv/fonts"
-	PATH='' MPLBACKEND=agg MPLCONFIGDIR=$tmp/venv/fonts "$tmp/venv/bin/python" -c 'import matplotlib.font_manager' >>"$log" 2>&1
+	PATH='' MPLBACKEND=agg MPLCONFIGDIR=$tmp/venv/fonts "$tmp/venv/bin/python" -c '
+import matplotlib, os
+from matplotlib import font_manager
+fonts = font_manager.fontManager
+brought = matplotlib.get_data_path()
+for entries in (fonts.ttflist, fonts.afmlist):
+    entries[:] = [e for e in entries if os.path.abspath(os.path.join(brought, e.fname)).startswith(brought)]
+name = f"fontlist-v{fonts.__version__}.json"
+font_manager.json_dump(fonts, os.path.join(matplotlib.get_cachedir(), name))' >>"$log" 2>&1
 }
 
 venv_from_debian() {

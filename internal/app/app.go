@@ -176,14 +176,21 @@ func readyEach(c config.Config) map[string]pool.Size {
 		for _, kind := range jail.Kinds[1:] {
 			sizes[string(kind)] = fixed
 		}
+		if !jail.HasPlots(c.Python) {
+			sizes[string(jail.Plots)] = pool.Size{Ceiling: n}
+		}
 		return sizes
 	}
-	n := c.Concurrency
+	n, plots := c.Concurrency, 0
+	if jail.HasPlots(c.Python) {
+		plots = 1
+	}
 	return map[string]pool.Size{
 		string(jail.Base):   {Floor: 2, Start: n, Ceiling: 2 * n},
 		string(jail.Net):    {Floor: 0, Start: 0, Ceiling: n}, // kept only while they are asked for
 		string(jail.NumPy):  {Floor: 1, Start: 1, Ceiling: n},
 		string(jail.Pandas): {Floor: 1, Start: (n + 1) / 2, Ceiling: n},
+		string(jail.Plots):  {Floor: plots, Start: plots, Ceiling: n},
 	}
 }
 

@@ -3,6 +3,7 @@ package jail
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -201,6 +202,7 @@ func zygoteEnv() []string {
 		// One thread, set before any import: a fork does not survive others.
 		"OPENBLAS_NUM_THREADS=1", "OMP_NUM_THREADS=1", "MKL_NUM_THREADS=1", "NUMEXPR_NUM_THREADS=1",
 		"MALLOC_ARENA_MAX=2",
+		"MPLBACKEND=agg", // there is no display
 	}
 	// Some processors need OpenBLAS to be told their type.
 	for _, name := range []string{"OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"} {
@@ -235,6 +237,10 @@ func (g *generation) growAll() { g.growOnce.Do(g.growEach) }
 func (g *generation) growEach() {
 	for _, kind := range Kinds[1:] {
 		modules := imports[kind]
+		if kind == Plots && !HasPlots(g.jail.opts.Python) {
+			g.fail(kind, errNoPlots)
+			continue
+		}
 		if kind == Pandas {
 			modules = slices.Concat(modules, g.jail.opts.Preload)
 		}
@@ -257,6 +263,23 @@ func (g *generation) growEach() {
 			g.jail.log.Warn("a zygote could not import its packages; scripts that import them start slower, or fail", "zygote", kind, "error", err)
 		}
 	}
+}
+
+var errNoPlots = errors.New("matplotlib is not installed")
+
+// fail notes that there will be no zygote of a kind.
+func (g *generation) fail(kind Kind, err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.errs[kind] = err
+	close(g.grown)
+	g.grown = make(chan struct{})
+}
+
+// HasPlots tells whether matplotlib was installed by make setup for this
+// Python: with its list of fonts, which no run could make quickly.
+func HasPlots(python string) bool {
+	return exists(filepath.Join(filepath.Dir(filepath.Dir(python)), "fonts"))
 }
 
 // nearest is the zygote of a kind or, where it could not be grown, of the one

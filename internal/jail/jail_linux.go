@@ -57,13 +57,14 @@ const (
 	Net    Kind = "net"
 	NumPy  Kind = "numpy"
 	Pandas Kind = "pandas"
+	Plots  Kind = "plots" // only where matplotlib is installed
 )
 
 // Kinds lists the tree in the order in which it grows.
-var Kinds = []Kind{Bare, Base, NumPy, Pandas, Net}
+var Kinds = []Kind{Bare, Base, NumPy, Pandas, Net, Plots}
 
 // parents say from which zygote another is forked.
-var parents = map[Kind]Kind{Base: Bare, NumPy: Base, Pandas: NumPy, Net: Base}
+var parents = map[Kind]Kind{Base: Bare, NumPy: Base, Pandas: NumPy, Net: Base, Plots: Pandas}
 
 // imports are what each zygote imports more than its parent. Base has what
 // short scripts import most (counted over the shared cases).
@@ -75,6 +76,7 @@ var imports = map[Kind][]string{
 	Net:    {"asyncio", "concurrent.futures.thread", "hashlib", "secrets", "ssl", "http.client", "urllib.request", "requests"},
 	NumPy:  {"numpy"},
 	Pandas: {"pandas", "requests"},
+	Plots:  {"matplotlib"},
 }
 
 // Jail is the sandbox of one server.

@@ -7,7 +7,7 @@ import (
 
 // KindOf returns the choice of a zygote by a script's text: the one with the
 // fewest imports that has all that the script seems to import, "base", "net",
-// "numpy" or "pandas". More names modules that the last one has, too.
+// "numpy", "pandas" or "plots". More names modules that the last two have, too.
 //
 // It need not understand Python, since a wrong guess only costs time. But it
 // runs outside the sandbox on text that is hostile, so its time grows with the
@@ -19,7 +19,7 @@ func KindOf(more []string) func(script string) string {
 		heavy = append(heavy, top)
 	}
 	return func(script string) string {
-		var numpy, requests, network bool
+		var numpy, requests, network, pandas bool
 		for line := range strings.Lines(script) {
 			line, _, _ = strings.Cut(line, "#")
 			names := imported(line)
@@ -28,15 +28,18 @@ func KindOf(more []string) func(script string) string {
 				continue
 			}
 			imports := func(module string) bool { return hasWord(names, module) }
-			if slices.ContainsFunc(heavy, imports) {
-				return "pandas"
+			if imports("matplotlib") {
+				return "plots"
 			}
+			pandas = pandas || slices.ContainsFunc(heavy, imports)
 			numpy = numpy || imports("numpy")
 			requests = requests || imports("requests")
 			network = network || slices.ContainsFunc(networking, imports)
 		}
 		switch {
-		case numpy && requests:
+		case pandas && strings.Contains(script, ".plot"): // which imports matplotlib
+			return "plots"
+		case pandas || numpy && requests:
 			return "pandas"
 		case numpy:
 			return "numpy"

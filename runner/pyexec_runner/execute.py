@@ -23,7 +23,7 @@ from collections.abc import Callable
 from types import CoroutineType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-from . import collect, report, script, serialise, wire
+from . import collect, plots, report, script, serialise, wire
 
 globals()["__builtins__"] = dict(vars(builtins))  # see report.py
 
@@ -216,6 +216,8 @@ def _run_script(parsed: script.Script, options: Options, limits: dict[str, int])
     frames: list[Frame] = []
     try:
         value = _run_main(parsed, namespace, options)
+        if options.get("details"):
+            plots.save_open()
         _quieten()
         _keep.append(value)
         frames.append((wire.RESULT, _encode(value, limits)))

@@ -14,6 +14,7 @@ import errno
 import io
 import json.encoder
 import linecache
+import os
 import sys
 from types import CodeType, FrameType, TracebackType
 from typing import Any
@@ -319,7 +320,7 @@ _PROCESS_MODULES = {"subprocess", "multiprocessing", "pty"}
 _NETWORK_MODULES = {"socket", "requests", "urllib3", "http", "urllib", "ssl", "smtplib", "ftplib", "aiohttp", "httpx"}
 _PROCESS_WORDS = ("fork", "exec", "spawn", "system(", "popen", "subprocess", "Process", "kill")
 _NETWORK_WORDS = ("socket", "connect", "bind(", "listen(", "urlopen", "getaddrinfo")
-_PACKAGES = ("numpy", "pandas", "requests")
+_PACKAGES = ("numpy", "pandas", "requests") + (("matplotlib",) if os.path.isdir(os.path.join(sys.prefix, "fonts")) else ())
 _REFUSALS = (errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EAGAIN)
 
 _IMPORTS = {
@@ -358,7 +359,7 @@ def _hint(exc: BaseException, frames: Frames) -> str:
         name = clean(name.split(".")[0], _NAME_CHARS) if type(name) is str else "it"
         if name in _stdlib or name in _PACKAGES:
             return ""
-        return f"{name} is not installed here; available are the standard library, numpy, pandas and requests"
+        return f"{name} is not installed here; available are the standard library, {', '.join(_PACKAGES[:-1])} and {_PACKAGES[-1]}"
     if kind_of(cls, NameError) and not kind_of(cls, UnboundLocalError):
         name = _name_of_name_error(exc)
         if type(name) is not str:

@@ -63,6 +63,22 @@ def main(data=None):
 """
 
 
+_PLOT = """
+import io
+import matplotlib.pyplot as plt
+def main(data=None):
+    figure, axes = plt.subplots()
+    axes.plot([1, 2, 4], label="line")
+    axes.bar([0, 1, 2], [3, 2, 1])
+    axes.set(title="Title", xlabel="x", ylabel="y")
+    axes.legend()
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png")
+    plt.close(figure)
+    return len(picture.getvalue())
+"""
+
+
 # What a child is made ready for.  Shorter than what is rehearsed, since a page
 # that a run does not need costs as much as one that it does.
 _SHORT = """
@@ -86,6 +102,8 @@ def main(data=None):
 
 def _scripts(modules: list[str]) -> tuple[list[str], str]:
     """What to rehearse in a zygote, and what to make its children ready for."""
+    if "matplotlib" in modules:
+        return [_PLOT], _PLOT
     if "pandas" in modules:
         return [_BASE, _NUMPY, _PANDAS, _SHORT_PANDAS], _SHORT_PANDAS
     if "numpy" in modules:

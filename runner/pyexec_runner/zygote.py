@@ -26,7 +26,7 @@ import socket
 import sys
 from typing import Any
 
-from . import confine, network, slot, warm
+from . import confine, network, plots, slot, warm
 from . import syscalls as sc
 
 _MAX_MESSAGE = 64 << 10
@@ -93,6 +93,8 @@ def _fork(sock: socket.socket, fd: int, order: dict[str, Any], config: confine.C
 
 
 def _import(modules: list[str]) -> dict[str, str]:
+    if "matplotlib" in modules:
+        plots.prepare()
     return {name: getattr(importlib.import_module(name), "__version__", "") for name in modules}
 
 
