@@ -116,8 +116,8 @@ func TestStartIsRefused(t *testing.T) {
 		cmd.Env = append(os.Environ(), e2etest.Installed()...)
 		text, err := cmd.CombinedOutput()
 		var exit *exec.ExitError
-		if !errors.As(err, &exit) || exit.ExitCode() == 0 {
-			t.Errorf("%v: it started", c.args)
+		if !errors.As(err, &exit) || exit.ExitCode() != 78 {
+			t.Errorf("%v: %v; want exit status 78", c.args, err)
 		}
 		for _, want := range c.want {
 			if !bytes.Contains(text, []byte(want)) {

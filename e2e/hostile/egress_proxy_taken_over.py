@@ -1,6 +1,8 @@
 # expect: blocked-or-contained
 # property: [no-conn] the proxy's port and its socket cannot be had by the run: no binding, no listening, no descriptor of it
 # class: network
+# open-at: namespaces-no-landlock
+# note: without Landlock other addresses of the run's own loopback can be listened on; nobody else is there
 
 import ctypes, os, socket, stat
 

@@ -224,7 +224,7 @@ func (j *Jail) describe(s spec, f *findings) pyexec.Isolation {
 	if len(j.opts.Unsafe.Without) > 0 {
 		iso.Level = UnsafeLevel
 	}
-	networks, sockets := "", "no processes, no exec, no sockets but AF_UNIX"
+	networks, sockets := "", plainSockets
 	if j.opts.Egress != nil {
 		networks = "runs with egress: one for each, a loopback on which the proxy listens"
 		sockets += "; runs with egress: and TCP"

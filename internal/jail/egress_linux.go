@@ -30,26 +30,36 @@ func (j *Jail) EgressSlot(ctx context.Context, kind Kind) (*Slot, error) {
 	return j.slot(ctx, kind, true)
 }
 
-// isolation is what is in force for the slot's children.
+// isolation is what is in force for the slot's children, where /health tells
+// of those with egress and of those without.
 func (s *Slot) isolation() pyexec.Isolation {
 	iso := s.jail.Isolation()
-	if !s.egress {
+	if s.jail.opts.Egress == nil {
 		return iso
+	}
+	details := plainDetails
+	if s.egress {
+		details = egressDetails
 	}
 	iso.Layers = slices.Clone(iso.Layers)
 	for i, l := range iso.Layers {
-		if detail, ok := egressDetails[l.Name]; ok && l.Active {
+		if detail, ok := details[l.Name]; ok && l.Active {
 			iso.Layers[i].Detail = detail
 		}
 	}
 	return iso
 }
 
-// egressDetails are the layers that are not the same for runs with egress.
-var egressDetails = map[string]string{
-	"net_namespace": "one for this run alone: a loopback, on which the proxy listens",
-	"seccomp":       "no processes, no exec, no sockets but AF_UNIX and TCP",
-}
+const plainSockets = "no processes, no exec, no sockets but AF_UNIX"
+
+// The layers that are not the same for runs with egress.
+var (
+	plainDetails  = map[string]string{"net_namespace": "", "seccomp": plainSockets}
+	egressDetails = map[string]string{
+		"net_namespace": "one for this run alone: a loopback, on which the proxy listens",
+		"seccomp":       plainSockets + " and TCP",
+	}
+)
 
 // errNoNetwork is why a level gives no egress. Without a network namespace the
 // addresses that a run connects to would be the server's; Landlock knows ports
