@@ -148,6 +148,32 @@ func TestRevokedAtTheNextRequest(t *testing.T) {
 	}
 }
 
+// TestRevokedWithinOneTick: where the clock of the file system is coarse, the
+// file has the same times and size as before.
+func TestRevokedWithinOneTick(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys.yaml")
+	id, header := addKey(t, path, "a", nil)
+	a := newAuth(t, auth.Options{KeysFile: path})
+	before, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = []byte(strings.Replace(string(text), id, strings.Repeat("z", len(id)), 1))
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(path, before.ModTime(), before.ModTime()); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := call(t, a, header); pyexec.CodeOf(err) != pyexec.CodeUnauthenticated {
+		t.Errorf("a revoked key: %v", err)
+	}
+}
+
 // TestAFaultyFileLetsNobodyIn: the old keys may be what somebody wanted gone.
 func TestAFaultyFileLetsNobodyIn(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys.yaml")
