@@ -13,6 +13,7 @@ import (
 // limit is the server's own; the others may only lower it.
 type Caller struct {
 	Name        string // in logs, in the fair line and in quotas
+	Key         string // id of the key that he showed, which is no secret; "" without one
 	Rate        Rate
 	Concurrency int // requests at once
 	Timeout     time.Duration

@@ -81,6 +81,9 @@ func TestKeys(t *testing.T) {
 	if !strings.Contains(log, `"caller":"team-a"`) && !strings.Contains(log, "caller=team-a") {
 		t.Error("the log does not name the caller")
 	}
+	if !strings.Contains(log, `"key":"`+id+`"`) && !strings.Contains(log, "key="+id) {
+		t.Error("the log does not have the key's id")
+	}
 	for _, key := range []string{first[1], second[1]} {
 		if strings.Contains(log, key[len("Bearer "):]) {
 			t.Error("the log has a key")

@@ -76,7 +76,9 @@ func (k *keysFile) caller(presented pyexec.Secret, now time.Time) (pyexec.Caller
 	if !same || o.key.expired(now) || o.caller.Name == "" {
 		return pyexec.Caller{}, refused("the key is not valid", nil)
 	}
-	return o.caller, nil
+	c := o.caller
+	c.Key = o.key.ID
+	return c, nil
 }
 
 func (k *keysFile) current() (*table, error) {

@@ -315,14 +315,14 @@ func TestSubjectsHaveLimits(t *testing.T) {
 	if err := os.WriteFile(path, []byte("callers:\n  - name: team-a\n    timeout: 1s\n    subjects: [app]\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, apiKey := addKey(t, path, "team-b", nil)
+	id, apiKey := addKey(t, path, "team-b", nil)
 	opts := p.options()
 	opts.Claim = "azp"
 	a := newAuth(t, auth.Options{KeysFile: path, OIDC: opts})
 	for header, want := range map[string]pyexec.Caller{
 		sign(t, jose.RS256, key, nil, p.claims(nil)):                             {Name: "team-a", Timeout: time.Second},
 		sign(t, jose.RS256, key, nil, p.claims(map[string]any{"azp": "team-b"})): {Name: "oidc:team-b"}, // not the key's owner
-		apiKey: {Name: "team-b"},
+		apiKey: {Name: "team-b", Key: id},
 	} {
 		if c, _, err := call(t, a, header); err != nil || !cmp.Equal(c, want) {
 			t.Errorf("%+v, %v; want %+v", c, err, want)

@@ -90,6 +90,7 @@ func (x *exchange) log(logger *slog.Logger, rep reply) {
 			slog.Bool("stream", x.stream != nil))
 	}
 	for _, id := range []slog.Attr{
+		slog.String("key", x.caller.Key), // its id: whether an old one is still in use
 		slog.String("trace_id", x.trace.id), slog.String("span_id", x.trace.span), slog.String("parent_id", x.trace.parent),
 	} {
 		if id.Value.String() != "" {
