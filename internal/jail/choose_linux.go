@@ -284,7 +284,8 @@ func choose(b bool, yes, no string) string {
 
 const (
 	remedyNSJail     = "run make setup, or give --nsjail=PATH"
-	remedyNamespaces = "in Docker give --security-opt seccomp=PROFILE with a profile that allows unshare, mount, umount2, pivot_root and sethostname, and --security-opt systempaths=unconfined; on Ubuntu 24.04 load an AppArmor profile with userns, or set kernel.apparmor_restrict_unprivileged_userns=0"
+	remedyNamespaces = "in Docker give --security-opt seccomp=deploy/seccomp.json and " + remedyProc + "; on Ubuntu 24.04 load deploy/apparmor/pyexec, or set kernel.apparmor_restrict_unprivileged_userns=0"
+	remedyProc       = "--security-opt systempaths=unconfined"
 	remedyCgroup     = "run as root, or in a systemd unit with Delegate=memory pids"
 )
 
@@ -296,10 +297,17 @@ func remedy(err error) string {
 		case "unshare", "uid_map":
 			return "; " + remedyNamespaces
 		case "mount /proc":
-			return "; in Docker give --security-opt systempaths=unconfined"
+			return "; in Docker give " + remedyProc
 		case "landlock":
 			return "; needs Linux 5.13 with landlock in lsm="
 		}
+		return ""
+	}
+	switch text := err.Error(); { // what nsjail wrote before it ended
+	case strings.Contains(text, "clone(flags=CLONE_NEW"):
+		return "\n  " + remedyNamespaces
+	case strings.Contains(text, "mount mandatory point: '/proc'"):
+		return "\n  in Docker give " + remedyProc
 	}
 	return ""
 }

@@ -191,9 +191,11 @@ def set_rlimits(limits: dict[str, int]) -> None:
             which = getattr(resource, "RLIMIT_" + name, None)
             if which is None:
                 continue
-            hard = resource.getrlimit(which)[1]
+            soft, hard = resource.getrlimit(which)
             if hard != resource.RLIM_INFINITY:
                 value = min(value, hard)
+            if soft == hard == value:
+                continue  # gVisor has limits that cannot be set, to what they are neither
             try:
                 resource.setrlimit(which, (value, value))
             except (OSError, ValueError) as refused:
