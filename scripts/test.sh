@@ -54,6 +54,8 @@ else
 fi
 command -v chromium >/dev/null || say "no chromium here: the playground is not tested"
 
+[ $# -gt 0 ] || check 'deployment files' go -C deploy/check test -count=1 ./...
+
 say "python -m unittest"
 PYTHONPATH=runner "$pyexec_dir/venv/bin/python" -W error::SyntaxWarning -m unittest discover -s runner/tests \
 	>"$results/unittest" 2>&1 || true
