@@ -258,6 +258,18 @@ func TestStreamOfAnotherServer(t *testing.T) {
 	}
 }
 
+func TestAllow(t *testing.T) {
+	for want, r := range map[string]client.Request{
+		`{"script":"<"}`:                                   {Script: "<"},
+		`{"script":"<","network":{"allow":[]}}`:            {Script: "<", Allow: []string{}},
+		`{"script":"<","network":{"allow":["a.example"]}}`: {Script: "<", Allow: []string{"a.example"}},
+	} {
+		if got, err := r.MarshalJSON(); err != nil || strings.TrimSpace(string(got)) != want {
+			t.Errorf("%s, %v; want %s", got, err, want)
+		}
+	}
+}
+
 func TestNewAndKey(t *testing.T) {
 	for _, url := range []string{"", "localhost:8080", "ftp://x", "http://", "http://x?y=1", "://"} {
 		if _, err := client.New(url); err == nil {

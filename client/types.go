@@ -15,6 +15,7 @@ type Request struct {
 	Env     map[string]string // added to the environment
 	Timeout time.Duration     // lowers the server's limit; sent in whole milliseconds, rounded up
 	Memory  int64             // lowers the server's limit; MB of 2^20 bytes
+	Allow   []string          // narrows what the run may reach over the network; empty but not nil is nothing
 	Details bool              // asks for Details in the result
 }
 
@@ -31,6 +32,9 @@ func (r Request) MarshalJSON() ([]byte, error) {
 		Path    string `json:"path"`
 		Content []byte `json:"content_base64"`
 	}
+	type network struct {
+		Allow []string `json:"allow"`
+	}
 	wire := struct {
 		Script  string            `json:"script"`
 		Input   any               `json:"input,omitempty"`
@@ -39,10 +43,14 @@ func (r Request) MarshalJSON() ([]byte, error) {
 		Env     map[string]string `json:"env,omitempty"`
 		Timeout int64             `json:"timeout_ms,omitempty"`
 		Memory  int64             `json:"memory_mb,omitempty"`
+		Network *network          `json:"network,omitempty"`
 		Details bool              `json:"details,omitempty"`
 	}{
 		Script: r.Script, Input: r.Input, Stdin: r.Stdin, Env: r.Env, Memory: r.Memory, Details: r.Details,
 		Timeout: int64((r.Timeout + time.Millisecond - 1) / time.Millisecond),
+	}
+	if r.Allow != nil {
+		wire.Network = &network{r.Allow}
 	}
 	for _, f := range r.Files {
 		content := f.Content

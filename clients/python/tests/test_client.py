@@ -205,9 +205,9 @@ class Retries(unittest.TestCase):
     def test_key(self) -> None:
         handle, sent = answers(RESULT)
         with p.Client("http://x", api_key="k", transport=httpx.MockTransport(handle)) as client:
-            client.execute("x", input=float(1))
+            client.execute("x", input=float(1), allow=[])
         self.assertEqual(sent[0].headers["Authorization"], "Bearer k")
-        self.assertEqual(json.loads(sent[0].content), {"script": "x", "input": 1.0})
+        self.assertEqual(json.loads(sent[0].content), {"script": "x", "input": 1.0, "network": {"allow": []}})
 
 
 class Streams(unittest.TestCase):

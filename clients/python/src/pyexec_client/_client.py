@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import aclosing, closing
 from types import TracebackType
 from typing import Any
@@ -95,10 +95,11 @@ class Client(_Settings):
         env: Mapping[str, str] | None = None,
         timeout: float | None = None,
         memory_mb: int | None = None,
+        allow: Sequence[str] | None = None,
         details: bool = False,
     ) -> Result:
         """Runs a script. `timeout` is in seconds; both limits only lower the server's."""
-        body = protocol.request_body(script, input, stdin, files, env, timeout, memory_mb, details)
+        body = protocol.request_body(script, input, stdin, files, env, timeout, memory_mb, allow, details)
         attempt = 0
         while True:
             try:
@@ -122,13 +123,14 @@ class Client(_Settings):
         env: Mapping[str, str] | None = None,
         timeout: float | None = None,
         memory_mb: int | None = None,
+        allow: Sequence[str] | None = None,
         details: bool = False,
     ) -> Generator[Event, None, None]:
         """Runs a script and tells of it while it goes on; the last event is the Result.
 
         An iterator that is closed before its end ends the run.
         """
-        body = protocol.request_body(script, input, stdin, files, env, timeout, memory_mb, details)
+        body = protocol.request_body(script, input, stdin, files, env, timeout, memory_mb, allow, details)
         attempt = 0
         while True:
             try:
@@ -204,10 +206,11 @@ class AsyncClient(_Settings):
         env: Mapping[str, str] | None = None,
         timeout: float | None = None,
         memory_mb: int | None = None,
+        allow: Sequence[str] | None = None,
         details: bool = False,
     ) -> Result:
         """Runs a script. A task that is cancelled ends the run."""
-        body = protocol.request_body(script, input, stdin, files, env, timeout, memory_mb, details)
+        body = protocol.request_body(script, input, stdin, files, env, timeout, memory_mb, allow, details)
         attempt = 0
         while True:
             try:
@@ -231,13 +234,14 @@ class AsyncClient(_Settings):
         env: Mapping[str, str] | None = None,
         timeout: float | None = None,
         memory_mb: int | None = None,
+        allow: Sequence[str] | None = None,
         details: bool = False,
     ) -> AsyncGenerator[Event, None]:
         """Runs a script and tells of it while it goes on; the last event is the Result.
 
         To end the run, close the iterator (contextlib.aclosing does).
         """
-        body = protocol.request_body(script, input, stdin, files, env, timeout, memory_mb, details)
+        body = protocol.request_body(script, input, stdin, files, env, timeout, memory_mb, allow, details)
         attempt = 0
         while True:
             try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import httpx
@@ -34,6 +34,7 @@ def request_body(
     env: Mapping[str, str] | None,
     timeout: float | None,
     memory_mb: int | None,
+    allow: Sequence[str] | None,
     details: bool,
 ) -> bytes:
     body: dict[str, Any] = {"script": script}
@@ -49,6 +50,8 @@ def request_body(
         body["timeout_ms"] = math.ceil(timeout * 1000)
     if memory_mb is not None:
         body["memory_mb"] = memory_mb
+    if allow is not None:
+        body["network"] = {"allow": list(allow)}
     if details:
         body["details"] = True
     return json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
