@@ -55,6 +55,8 @@ fi
 command -v chromium >/dev/null || say "no chromium here: the playground is not tested"
 
 [ $# -gt 0 ] || check 'deployment files' go -C deploy/check test -count=1 ./...
+# The examples of the documentation call it.
+command -v curl >/dev/null || apt_install curl || say "no curl here: the examples of the documentation will fail"
 
 say "python -m unittest"
 PYTHONPATH=runner "$pyexec_dir/venv/bin/python" -W error::SyntaxWarning -m unittest discover -s runner/tests \

@@ -3,7 +3,6 @@ package jail
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -263,23 +262,6 @@ func (g *generation) growEach() {
 			g.jail.log.Warn("a zygote could not import its packages; scripts that import them start slower, or fail", "zygote", kind, "error", err)
 		}
 	}
-}
-
-var errNoPlots = errors.New("matplotlib is not installed")
-
-// fail notes that there will be no zygote of a kind.
-func (g *generation) fail(kind Kind, err error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.errs[kind] = err
-	close(g.grown)
-	g.grown = make(chan struct{})
-}
-
-// HasPlots tells whether matplotlib was installed by make setup for this
-// Python: with its list of fonts, which no run could make quickly.
-func HasPlots(python string) bool {
-	return exists(filepath.Join(filepath.Dir(filepath.Dir(python)), "fonts"))
 }
 
 // nearest is the zygote of a kind or, where it could not be grown, of the one
