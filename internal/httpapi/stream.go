@@ -21,6 +21,9 @@ const (
 	// pace is the least time between two writes of output: a script that
 	// prints in a loop must not cost a system call and a packet a line.
 	pace = 20 * time.Millisecond
+	// gather is how long the first output is held for what belongs to it:
+	// Python writes a line and its end by two calls.
+	gather = time.Millisecond
 	// maxEvent is the most text in one stdout or stderr event, in bytes, since
 	// clients bound the lines that they read.
 	maxEvent = 32 << 10
@@ -138,7 +141,7 @@ func (s *stream) execute(ctx context.Context, req pyexec.Request) (pyexec.Result
 	}()
 	beat := time.NewTicker(s.heartbeat)
 	defer beat.Stop()
-	var rest <-chan time.Time // until the next write of output
+	var due, rest <-chan time.Time // the next write of output, and the time after it
 	wake := s.wake
 	for {
 		select {
@@ -149,8 +152,10 @@ func (s *stream) execute(ctx context.Context, req pyexec.Request) (pyexec.Result
 			s.ran = out.err == nil
 			return out.res, out.err
 		case <-wake:
+			wake, due = nil, time.After(gather)
+		case <-due:
 			s.sendOutput(time.Now().Add(s.timeout))
-			wake, rest = nil, time.After(pace)
+			due, rest = nil, time.After(pace)
 			beat.Reset(s.heartbeat)
 		case <-rest:
 			wake, rest = s.wake, nil
@@ -159,7 +164,7 @@ func (s *stream) execute(ctx context.Context, req pyexec.Request) (pyexec.Result
 		}
 		if s.err != nil {
 			cancel()
-			wake, rest = nil, nil
+			wake, due, rest = nil, nil, nil
 			beat.Stop()
 		}
 	}
