@@ -142,7 +142,7 @@ func TestAllowedHostsWork(t *testing.T) {
 		{"urllib, TLS", "import urllib.request\ndef main():\n    return urllib.request.urlopen('https://www.example.com/').read().decode()", `"hello GET "`},
 		{"pandas", "import pandas as pd\ndef main():\n    return pd.read_csv('http://www.example.com/csv').to_dict('list')", `{"a":[1,3],"b":[2,4]}`},
 		{"pandas, TLS", "import pandas as pd\ndef main():\n    return pd.read_csv('https://www.example.com/csv').to_dict('list')", `{"a":[1,3],"b":[2,4]}`},
-		{"httpx, where there is one", "def main():\n    try:\n        import httpx\n    except ImportError:\n        return 'hello GET '\n    return httpx.get('https://www.example.com/').text", `"hello GET "`},
+		{"httpx", "import httpx\ndef main():\n    return httpx.get('https://www.example.com/').text", `"hello GET "`},
 		{"threads", "import requests\nfrom concurrent.futures import ThreadPoolExecutor\ndef main():\n    with ThreadPoolExecutor(8) as p:\n        return sum(p.map(lambda i: requests.get(f'http://www.example.com/{i}').status_code == 200, range(24)))", `24`},
 		{"asyncio", "import asyncio\nasync def main():\n    r, w = await asyncio.open_connection('127.0.0.1', 3128)\n    w.write(b'GET http://www.example.com/ HTTP/1.1\\r\\nHost: www.example.com\\r\\n\\r\\n')\n    return (await r.read()).decode().endswith('hello GET ')", `true`},
 		{"a subdomain below", "import requests\ndef main():\n    return requests.get('http://deep.api.example.com/').text", `"hello GET "`},
@@ -153,6 +153,9 @@ func TestAllowedHostsWork(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a := execute(t, s, c.script, trusting(w))
+			if a.Error.Exception == "ModuleNotFoundError" && c.name == "httpx" {
+				t.Skip("NOT TESTED: httpx is not among the sandbox's packages")
+			}
 			if got, _ := json.Marshal(a.Result); a.Status != 200 || string(got) != c.want {
 				t.Errorf("%d: %.600s; want %s", a.Status, a.Text, c.want)
 			}
