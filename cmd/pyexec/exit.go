@@ -23,6 +23,7 @@ const (
 	exitNoPermit    = 77
 	exitConfig      = 78 // the configuration, or the isolation it asks for, cannot be had
 	exitInterrupt   = 130
+	exitPipe        = 141 // as of a process that SIGPIPE ends
 )
 
 const exitHelp = `Exit status:
@@ -35,7 +36,7 @@ const exitHelp = `Exit status:
   69   no server, or it cannot run scripts      70   the server has a fault
   73   a file cannot be written                 75   refused, not begun: try again later
   77   the key is missing or not allowed this   78   the configuration cannot work
-  130  interrupted`
+  130  interrupted          141  nobody reads the output any more`
 
 // exitOf is the exit status for an error of a call to a server.
 func exitOf(err error) int {

@@ -64,6 +64,10 @@ func run(in *invocation) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
+	// A reader that leaves, as head does, must not end this process before its
+	// sandbox: with somebody to notify, a write fails instead. To ignore the
+	// signal would be inherited by the sandbox.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	c, local, status := executorOf(ctx, in)
 	if c != nil {
 		status = show(ctx, in, c, req)
@@ -267,6 +271,9 @@ func show(ctx context.Context, in *invocation, c *client.Client, req client.Requ
 func showError(in *invocation, err error) int {
 	status := exitOf(err)
 	var e *client.Error
+	if errors.Is(err, syscall.EPIPE) {
+		return exitPipe
+	}
 	if !errors.As(err, &e) {
 		in.ui.fail("%v", err)
 		return status

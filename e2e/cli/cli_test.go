@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -143,6 +144,62 @@ func TestOutputAsItIsPrinted(t *testing.T) {
 	_ = cmd.Wait()
 	if cmd.ProcessState.ExitCode() != 130 {
 		t.Errorf("exit status %d, want 130", cmd.ProcessState.ExitCode())
+	}
+}
+
+// TestOutputThatNobodyReads ends the run, and the sandbox with it.
+func TestOutputThatNobodyReads(t *testing.T) {
+	dir := t.TempDir()
+	cmd := command(t, "run", script(t, "def main():\n    while True: print('more')"), "--timeout=1m")
+	cmd.Env = append(slices.DeleteFunc(cmd.Env, func(s string) bool { return strings.HasPrefix(s, "TMPDIR=") }), "TMPDIR="+dir)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := out.Read(make([]byte, 5)); err != nil {
+		t.Error(err)
+	}
+	below := e2etest.Tree(cmd.Process.Pid)
+	out.Close()
+	_ = cmd.Wait()
+	if cmd.ProcessState.ExitCode() != 141 {
+		t.Errorf("exit status %d, want 141", cmd.ProcessState.ExitCode())
+	}
+	for _, p := range below {
+		if p.Alive() {
+			t.Errorf("process %v has outlived its command", p)
+		}
+	}
+	if left, err := filepath.Glob(filepath.Join(dir, "*")); err != nil || len(left) > 0 || len(below) < 3 {
+		t.Errorf("left in the temporary folder: %v, %v; %d processes were there", left, err, len(below))
+	}
+}
+
+// TestKey: without one the status says so.
+func TestKey(t *testing.T) {
+	keys := filepath.Join(t.TempDir(), "keys.yaml")
+	made := pyexec(t, "keys", "create", "--keys-file", keys, "--caller=me")
+	if made.status != 0 {
+		t.Fatalf("%+v", made)
+	}
+	server := e2etest.Start(t, "--keys-file", keys, "--require-auth")
+	args := []string{"run", script(t, "def main():\n    return 1"), "--server", server.BaseURL}
+	if got := pyexec(t, args...); got.status != 77 || !strings.Contains(got.err, "unauthenticated") {
+		t.Errorf("without a key: %+v", got)
+	}
+	cmd := command(t, args...)
+	cmd.Env = append(cmd.Env, "PYEXEC_API_KEY="+strings.TrimSpace(made.out))
+	if got := finish(t, cmd); got.status != 0 || got.out != "1\n" {
+		t.Errorf("with a key: %+v", got)
+	}
+	// Here the settings of a server with keys change nothing.
+	cmd = command(t, args[:2]...)
+	cmd.Env = append(cmd.Env, "PYEXEC_KEYS_FILE="+keys, "PYEXEC_REQUIRE_AUTH=true")
+	if got := finish(t, cmd); got.status != 0 || got.out != "1\n" {
+		t.Errorf("here: %+v", got)
 	}
 }
 
