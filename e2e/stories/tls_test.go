@@ -110,6 +110,13 @@ func TestNamesAndSites(t *testing.T) {
 	if status := rebound(url); status != 403 {
 		t.Errorf("a foreign name on loopback: %d", status)
 	}
+	open := launch(t, e2etest.Config{Args: []string{"--addr=0.0.0.0:0", "--cors-origins=*"}})
+	execute(t, open.BaseURL, run, "Origin", "https://any.example").want(t, "1")
+	for _, want := range []string{"anybody who reaches this address", "pages of every site"} {
+		if !strings.Contains(open.Log(), want) {
+			t.Errorf("the log does not warn of %q", want)
+		}
+	}
 	server := start(t, "--allowed-hosts=evil.example", "--cors-origins=https://app.example.com")
 	if status := rebound(server.BaseURL); status != 200 {
 		t.Errorf("a listed name: %d", status)

@@ -250,6 +250,7 @@ var errGrace = &pyexec.Error{
 // nothing is left of them.
 func (a *App) Run(ctx context.Context) error {
 	a.warnOpen()
+	a.warnSites()
 	a.pool.Fill()
 	a.metrics.start()
 	tested := make(chan struct{}) // meanwhile runs are served, and /readyz is 503

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 
 	pyexec "github.com/python-code-executor/pyexec"
 	"github.com/python-code-executor/pyexec/internal/auth"
@@ -46,6 +47,14 @@ func (a *App) warnOpen() {
 	host, _, _ := net.SplitHostPort(a.Addr())
 	if ip := net.ParseIP(host); !a.auth.Required() && ip != nil && !ip.IsLoopback() {
 		a.log.Warn("anybody who reaches this address may run scripts: give --keys-file or --oidc-issuer, or listen on loopback", "addr", a.Addr())
+	}
+}
+
+// warnSites says that what any site shows in a browser near here may run
+// scripts.
+func (a *App) warnSites() {
+	if !a.auth.Required() && slices.Contains(a.config.CORSOrigins, "*") {
+		a.log.Warn("pages of every site may run scripts through their visitors' browsers: name sites in --cors-origins, or give --keys-file or --oidc-issuer")
 	}
 }
 
