@@ -171,8 +171,7 @@ func (p *Pool) take(ctx context.Context, kind string) (*place, error) {
 			continue
 		}
 		sh.demand.taken(len(sh.ready), false, time.Now())
-		// The only one that was missing: a burst finds the shelf refilled at once.
-		plenty := len(sh.ready) > 0 && len(sh.ready) >= sh.demand.target-1
+		plenty := len(sh.ready) > 0 // whoever takes the last one has all refilled at once
 		p.mu.Unlock()
 		if plenty {
 			time.AfterFunc(yield, func() { p.refill(kind) })
