@@ -26,6 +26,7 @@ func (s *Slot) Run(ctx context.Context, req pyexec.Request) (pyexec.Result, erro
 	s.pipes = nil
 	s.generation.count()
 	defer p.close()
+	defer s.serveEgress(req)() // also of a run that is not begun: the listener is this child's alone
 	set := s.jail.setting(s.group == nil)
 	set.Policy = pyexec.Stricter(set.Policy, req.Policy)
 	if s.policy != "" {
@@ -40,7 +41,6 @@ func (s *Slot) Run(ctx context.Context, req pyexec.Request) (pyexec.Result, erro
 			return pyexec.Result{}, fmt.Errorf("%w: %w", pyexec.ErrNotStarted, err)
 		}
 	}
-	defer s.serveEgress(req)()
 	r := &run{slot: s, pipes: p, req: req, limits: set.Limits, began: time.Now(), read: make(chan struct{})}
 	return r.do(ctx, frame)
 }
