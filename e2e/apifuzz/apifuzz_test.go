@@ -79,15 +79,21 @@ func TestFuzz(t *testing.T) {
 		examples, least = 300, 500
 	}
 	var settled, last int64
-	for seed := 1; rounds == 0 || time.Now().Before(until); seed++ {
-		requests += schemathesis(t.Context(), t, server.BaseURL, examples, seed)
-		if *duration > 0 {
+	malformed := func() {
+		if *duration > 0 { // stories has them otherwise
 			rows++
 			t.Run(fmt.Sprintf("rows/%d", rows), func(t *testing.T) {
 				badrequests.Run(t, strings.TrimPrefix(server.BaseURL, "http://"), badrequests.Options{Python: true})
 			})
 		}
+	}
+	malformed()
+	for seed := 1; rounds == 0 || time.Now().Before(until); seed++ {
+		requests += schemathesis(t.Context(), t, server.BaseURL, examples, seed)
 		rounds++
+		if !time.Now().Before(until) {
+			malformed()
+		}
 		last = e2etest.RSS(server.Pid)
 		if settled == 0 {
 			settled = last
