@@ -137,6 +137,21 @@ func TestMetricsElsewhere(t *testing.T) {
 	if metrics(t, server.BaseURL+"/metrics")["pyexec_ready"] != 1 {
 		t.Error("no metrics on the main listener")
 	}
+	for _, url := range []string{server.BaseURL, func() string { _, url := withMetrics(t); return strings.TrimSuffix(url, "/metrics") }()} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/metrics", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host = "rebound.example.com" // as a page's script would have it
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode != http.StatusForbidden {
+			t.Errorf("a foreign name gets %d", res.StatusCode)
+		}
+	}
 	taken, err := net.Listen("tcp", "127.0.0.1:9090")
 	if err == nil { // else somebody else has it, which is as good
 		defer taken.Close()

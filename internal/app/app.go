@@ -135,7 +135,7 @@ func (a *App) build(ctx context.Context, version string) error {
 	a.executor = counts.Count(a.executor)
 	api := httpapi.New(httpapi.Options{
 		Executor: a, Limits: c.Limits(), Allow: c.Egress, Callers: a.auth, Quota: newQuota(c),
-		Browsers: a.browsers(),
+		Browsers: a.browsers(a.listener),
 		Health:   a.health.check, Ready: a.health.ready,
 		Observe: func(answer httpapi.Answer) { counts.Answered(answer.Route, answer.Status, answer.Code) },
 		Trace:   a.trace(),
@@ -143,7 +143,7 @@ func (a *App) build(ctx context.Context, version string) error {
 		Logger:  log, Version: version,
 	})
 	var handler http.Handler
-	if handler, a.metrics, err = serveMetrics(ctx, c.MetricsAddr, counts.Handler(), api, log); err != nil {
+	if handler, a.metrics, err = a.serveMetrics(ctx, counts.Handler(), api); err != nil {
 		a.Close() //nolint:contextcheck // closing outlives whoever asks for it
 		return err
 	}

@@ -22,20 +22,22 @@ type metricsServer struct {
 	serving  sync.WaitGroup
 }
 
-// serveMetrics listens where addr says, and returns the handler of the main
-// listener, which is api unless addr is main. With auto, a port that is taken
+// serveMetrics listens where --metrics-addr says, and returns the handler of the main
+// listener, which is api unless that is main. With auto, a port that is taken
 // costs the metrics and not the start: a second server beside the first, or a
 // Prometheus on this machine, is no mistake.
-func serveMetrics(ctx context.Context, addr string, scrape, api http.Handler, log *slog.Logger) (http.Handler, *metricsServer, error) {
+func (a *App) serveMetrics(ctx context.Context, scrape, api http.Handler) (http.Handler, *metricsServer, error) {
+	addr, log := a.config.MetricsAddr, a.log
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", scrape)
 	switch addr {
 	case "off":
 		return api, nil, nil
 	case "main":
+		guarded := a.browsers(a.listener).Guard(mux)
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.EscapedPath() == "/metrics" {
-				mux.ServeHTTP(w, r)
+				guarded.ServeHTTP(w, r)
 				return
 			}
 			api.ServeHTTP(w, r)
@@ -54,7 +56,7 @@ func serveMetrics(ctx context.Context, addr string, scrape, api http.Handler, lo
 		return nil, nil, fmt.Errorf("metrics-addr: %w", err)
 	}
 	server := &http.Server{
-		Handler: mux, ReadTimeout: 5 * time.Second, WriteTimeout: 20 * time.Second, IdleTimeout: 2 * time.Minute,
+		Handler: a.browsers(listener).Guard(mux), ReadTimeout: 5 * time.Second, WriteTimeout: 20 * time.Second, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	return api, &metricsServer{server: server, listener: listener}, nil

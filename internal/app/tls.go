@@ -77,9 +77,9 @@ func (a *App) serve() error {
 
 // browsers is what of browsers is let in: on loopback no foreign names, since
 // everything that this machine's browser shows can reach it.
-func (a *App) browsers() httpapi.Browsers {
+func (a *App) browsers(at net.Listener) httpapi.Browsers {
 	b := httpapi.Browsers{Hosts: a.config.AllowedHosts, Origins: a.config.CORSOrigins}
-	if tcp, ok := a.listener.Addr().(*net.TCPAddr); ok && tcp.IP.IsLoopback() && len(b.Hosts) == 0 {
+	if tcp, ok := at.Addr().(*net.TCPAddr); ok && tcp.IP.IsLoopback() && len(b.Hosts) == 0 {
 		b.Hosts = []string{"localhost"}
 	}
 	return b

@@ -61,6 +61,18 @@ func (b *browsers) check(r *http.Request) error {
 	return nil
 }
 
+// Guard is next for those whom the API would let in, too.
+func (opts Browsers) Guard(next http.Handler) http.Handler {
+	b := newBrowsers(opts)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := b.check(r); err != nil {
+			http.Error(w, err.Error(), http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // knows tells whether the Host header may have this value.
 func (b *browsers) knows(host string) bool {
 	if len(b.Hosts) == 0 || slices.Contains(b.Hosts, AnyHost) {
