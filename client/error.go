@@ -87,7 +87,7 @@ func (e *Error) Error() string {
 
 // Is makes errors.Is(err, client.Timeout) work.
 func (e *Error) Is(target error) bool {
-	t, ok := target.(ErrorType) //nolint:errorlint // a type is asked for, not a chain
+	t, ok := target.(ErrorType)
 	return ok && t == e.Type
 }
 

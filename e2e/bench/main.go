@@ -193,7 +193,10 @@ func (b *bench) measure(ctx context.Context) error {
 			name string
 			do   func(context.Context) error
 		}{
-			{"latency", b.latencyRound}, {"rate", b.rateRound}, {"overload", b.overloadRound}, {"start", b.startRound},
+			{"latency", b.latencyRound},
+			{"rate", b.rateRound},
+			{"overload", b.overloadRound},
+			{"start", b.startRound},
 			{"neighbour", b.neighbourRound},
 		} {
 			if !b.only[section.name] {

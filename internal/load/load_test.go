@@ -75,8 +75,10 @@ func TestAnErrorEndsTheLoop(t *testing.T) {
 
 func TestNoCallsAreAnError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, err := load.Loop{Callers: 1, Duration: time.Second, Call: func(context.Context) error { return errBusy },
-			Tolerate: func(error) bool { time.Sleep(time.Millisecond); return true }}.Run(t.Context())
+		_, err := load.Loop{
+			Callers: 1, Duration: time.Second, Call: func(context.Context) error { return errBusy },
+			Tolerate: func(error) bool { time.Sleep(time.Millisecond); return true },
+		}.Run(t.Context())
 		if !errors.Is(err, load.ErrNoCalls) {
 			t.Errorf("got %v", err)
 		}
