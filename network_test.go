@@ -53,9 +53,21 @@ func TestPermits(t *testing.T) {
 		port uint16
 		want bool
 	}{
-		{"api.example.com", 80, true}, {"api.example.com", 443, true}, {"api.example.com", 8080, false}, {"x.api.example.com", 443, false}, {"example.com", 443, false},
-		{"a.example.org", 443, true}, {"a.b.example.org", 443, true}, {"example.org", 443, false}, {"badexample.org", 443, false}, {"a.example.org.evil.com", 443, false},
-		{"db.example.net", 5432, true}, {"db.example.net", 443, false}, {"93.184.216.34", 80, true}, {"93.184.216.34", 443, false}, {"93.184.216.35", 80, false},
+		{"api.example.com", 80, true},
+		{"api.example.com", 443, true},
+		{"api.example.com", 8080, false},
+		{"x.api.example.com", 443, false},
+		{"example.com", 443, false},
+		{"a.example.org", 443, true},
+		{"a.b.example.org", 443, true},
+		{"example.org", 443, false},
+		{"badexample.org", 443, false},
+		{"a.example.org.evil.com", 443, false},
+		{"db.example.net", 5432, true},
+		{"db.example.net", 443, false},
+		{"93.184.216.34", 80, true},
+		{"93.184.216.34", 443, false},
+		{"93.184.216.35", 80, false},
 	} {
 		if got := rules.Permits(c.host, c.port); got != c.want {
 			t.Errorf("%s:%d: %v", c.host, c.port, got)

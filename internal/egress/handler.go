@@ -22,7 +22,7 @@ func (s *session) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	defer s.leave(nil)
-	defer c.end()
+	defer c.end() //nolint:contextcheck // the line is written for connections that have ended, too
 	c.line.method = "http"
 	if r.Method == http.MethodConnect {
 		c.line.method = "connect"

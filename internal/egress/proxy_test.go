@@ -115,6 +115,7 @@ func FuzzRequest(f *testing.F) {
 			t.Fatalf("%q is answered by %q: %v", data, got, err)
 		}
 		_, _ = io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
 		if resp.StatusCode < 400 || !resp.Close || r.Buffered() > 0 {
 			t.Errorf("%q is answered by %q", data, got)
 		}
