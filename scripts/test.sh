@@ -32,7 +32,7 @@ fi
 check gofmt formatted
 check 'go vet' go vet ./...
 if command -v shellcheck >/dev/null || { [ "${CI:-}" = true ] && apt_install shellcheck; }; then
-	check shellcheck shellcheck -x scripts/*.sh .ci/run
+	check shellcheck shellcheck -x scripts/*.sh deploy.sh .ci/run
 else
 	say "no shellcheck here: the scripts are not checked"
 fi
