@@ -209,17 +209,18 @@ func complaint(err error) string {
 func TestDashboard(t *testing.T) {
 	t.Parallel()
 	text := read(t, "dashboard.json")
-	if err := new(dashboard.Dashboard).UnmarshalJSONStrict(text); complaint(err) != "" {
+	if err := new(dashboard.Dashboard).UnmarshalJSONStrict(text); complaint(err) != "" { //nolint:staticcheck // the schema that every Grafana in use imports
 		t.Fatal(err)
 	}
-	var board dashboard.Dashboard // read again: what is read strictly loses its panels
+	// Read again: what is read strictly loses its panels.
+	var board dashboard.Dashboard //nolint:staticcheck // as above
 	if err := json.Unmarshal(text, &board); err != nil {
 		t.Fatal(err)
 	}
 	if err := board.Validate(); complaint(err) != "" {
 		t.Error(err)
 	}
-	if err := new(dashboard.Dashboard).UnmarshalJSONStrict(bytes.Replace(text, []byte(`"gridPos"`), []byte(`"gridPlace"`), 1)); complaint(err) == "" {
+	if err := new(dashboard.Dashboard).UnmarshalJSONStrict(bytes.Replace(text, []byte(`"gridPos"`), []byte(`"gridPlace"`), 1)); complaint(err) == "" { //nolint:staticcheck // as above
 		t.Error("the schema takes anything")
 	}
 	if len(board.Panels) < 25 {

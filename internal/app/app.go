@@ -138,7 +138,7 @@ func (a *App) build(ctx context.Context, version string) error {
 		Browsers: a.browsers(a.listener),
 		Health:   a.health.check, Ready: a.health.ready,
 		Observe: func(answer httpapi.Answer) { counts.Answered(answer.Route, answer.Status, answer.Code) },
-		Trace:   a.trace(),
+		Trace:   a.trace(), //nolint:contextcheck // a span's parent is in the request's header
 		Pages:   a.pages(),
 		Logger:  log, Version: version,
 	})

@@ -80,8 +80,12 @@ func TestTheDoorCountsWhatNoStageSees(t *testing.T) {
 		status int
 		code   pyexec.Code
 	}{
-		{"execute", 200, ""}, {"execute", 429, pyexec.CodeRateLimited}, {"execute", 503, pyexec.CodeOverloaded},
-		{"other", 404, pyexec.CodeNotFound}, {"health", 405, pyexec.CodeMethodNotAllowed}, {"execute", 401, pyexec.CodeUnauthenticated},
+		{"execute", 200, ""},
+		{"execute", 429, pyexec.CodeRateLimited},
+		{"execute", 503, pyexec.CodeOverloaded},
+		{"other", 404, pyexec.CodeNotFound},
+		{"health", 405, pyexec.CodeMethodNotAllowed},
+		{"execute", 401, pyexec.CodeUnauthenticated},
 	} {
 		m.Answered(a.route, a.status, a.code)
 	}
