@@ -93,7 +93,7 @@ type tab struct {
 	bytes    int64 // that came over the network
 }
 
-const patience = 40 * time.Second
+const patience = 2 * time.Minute
 
 // newTab opens a page of a server. What it does wrong by the end of the test
 // fails the test.
