@@ -183,7 +183,7 @@ func (s *Server) rest() Snapshot {
 // warm runs as many scripts of each zygote at once as the server takes.
 func (s *Server) warm() {
 	var all sync.WaitGroup
-	for _, imports := range []string{"", "import numpy\n", "import pandas\n"} {
+	for _, imports := range []string{"", "import asyncio\n", "import numpy\n", "import pandas\n"} {
 		for range 2 * runtime.NumCPU() {
 			all.Go(func() {
 				body, _ := json.Marshal(map[string]string{

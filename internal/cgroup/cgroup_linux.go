@@ -109,7 +109,8 @@ func (m *Manager) Version() int { return m.version }
 // Has tells whether groups can limit by "memory" (always), "pids" or "cpu".
 func (m *Manager) Has(controller string) bool { return m.parents[controller] != "" }
 
-// String names version, controllers and place, for the doctor.
+// String names version and controllers. /health shows it to everybody, so the
+// place is not said.
 func (m *Manager) String() string {
 	var have []string
 	for _, c := range controllers {
@@ -117,7 +118,7 @@ func (m *Manager) String() string {
 			have = append(have, c)
 		}
 	}
-	return fmt.Sprintf("v%d %s in %s", m.version, strings.Join(have, "+"), m.parents["memory"])
+	return fmt.Sprintf("v%d %s", m.version, strings.Join(have, "+"))
 }
 
 // controllers that we use, in the order in which a process joins them.
@@ -146,11 +147,19 @@ func (m *Manager) tryGroup(l Limits) error {
 	if err != nil {
 		return inWords(err)
 	}
-	return g.remove()
+	if err := g.remove(); err != nil {
+		return inWords(err)
+	}
+	return nil
 }
 
-// inWords says what an error of the cgroup filesystem means for an operator.
+// inWords says what an error of the cgroup filesystem means for an operator,
+// without the path: /health shows it to everybody.
 func inWords(err error) error {
+	var at *fs.PathError
+	if errors.As(err, &at) {
+		err = at.Err
+	}
 	switch {
 	case errors.Is(err, unix.EROFS):
 		return fmt.Errorf("the cgroup filesystem is mounted read-only, as containers have it by default: %w", err)
