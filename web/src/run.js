@@ -76,8 +76,10 @@ export function newRuns(editor, request, key) {
         if (name === "started") running = performance.now();
         else if (name === "stdout" || name === "stderr") output.add(name, data.text);
         else if (name === "timing") timing = data;
-        else if (name === "result") succeeded(data);
-        else if (name === "error") failed(data);
+        else if (name === "result" || name === "error") {
+          clearInterval(clock); // or a tick before the stream's end would say that it still runs
+          (name === "result" ? succeeded : failed)(data);
+        }
       });
     } catch (problem) {
       if (mine !== current) return;
