@@ -44,6 +44,8 @@ func TestAnOverloadCutsTheLine(t *testing.T) {
 			time.Sleep(loadRun / loadPlaces / 4)
 		}
 		time.Sleep(time.Second)
+		mu.Lock()
+		defer mu.Unlock()
 		if most := int(length / loadRun * loadPlaces); served < most {
 			t.Errorf("%d served, %d could have been", served, most)
 		}

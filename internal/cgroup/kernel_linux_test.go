@@ -120,7 +120,7 @@ func TestMemoryLimitKillsTheHoarderAndCountsIt(t *testing.T) {
 	if out, err := member(g, "hoard").CombinedOutput(); err != nil || string(out) != "kept" {
 		t.Errorf("256 MiB in a group of 600 MiB: %v, %s", err, out)
 	}
-	if s, err = g.Stats(); err != nil || s.OOMKills != 0 || s.PeakMemory < 256*pyexec.MiB {
+	if s, err = g.Stats(); err != nil || s.OOMKills != 0 || s.PeakMemory < 240*pyexec.MiB { // charges are counted in batches for each CPU
 		t.Errorf("stats of the second run: %+v, %v", s, err)
 	}
 	if err := g.SetMemory(64 * pyexec.MiB); err != nil {
