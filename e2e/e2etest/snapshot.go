@@ -155,7 +155,7 @@ func others(name string, own int) bool {
 func (s *Server) Settle() Snapshot {
 	shot := s.rest()
 	for range warmings {
-		s.warm()
+		Warm(s.BaseURL)
 		now := s.rest()
 		grown := len(difference(shot, now, 0)) > 0
 		shot = now
@@ -180,8 +180,9 @@ func (s *Server) rest() Snapshot {
 	}
 }
 
-// warm runs as many scripts of each zygote at once as the server takes.
-func (s *Server) warm() {
+// Warm runs as many scripts of each zygote at once as a server takes, so that
+// its pools are as large as they get.
+func Warm(url string) {
 	var all sync.WaitGroup
 	for _, imports := range []string{"", "import asyncio\n", "import numpy\n", "import pandas\n"} {
 		for range 2 * runtime.NumCPU() {
@@ -189,7 +190,7 @@ func (s *Server) warm() {
 				body, _ := json.Marshal(map[string]string{
 					"script": imports + "import time\ndef main():\n    time.sleep(0.3)\n    return 1\n",
 				})
-				res, err := http.Post(s.BaseURL+"/execute", "application/json", bytes.NewReader(body))
+				res, err := http.Post(url+"/execute", "application/json", bytes.NewReader(body))
 				if err == nil {
 					_, _ = io.Copy(io.Discard, res.Body)
 					res.Body.Close()

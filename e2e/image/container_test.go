@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/python-code-executor/pyexec/e2e/e2etest"
 )
 
 const (
@@ -164,6 +166,21 @@ func (c *container) processes(t *testing.T) []string {
 		}
 	}
 	return found
+}
+
+// rest warms the server and returns how many processes it then has.
+func (c *container) rest(t *testing.T) int {
+	t.Helper()
+	e2etest.Warm(c.url)
+	e2etest.Warm(c.url)
+	most, since := 0, time.Now()
+	c.waitFor(t, func() bool {
+		if n := len(c.processes(t)); n > most {
+			most, since = n, time.Now()
+		}
+		return time.Since(since) > 3*time.Second
+	})
+	return most
 }
 
 // zombies are the processes that nobody has reaped.

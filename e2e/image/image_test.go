@@ -215,7 +215,7 @@ func hostile(t *testing.T, m mode) string {
 	}
 	defer canaries.Close()
 	server := start(t, append(slices.Clone(m.options), "-e", "CORPUS_CANARY_SECRET="+canaries.Secret, "-e", "PYEXEC_POLICY=off", "-e", "PYEXEC_READY=4"))
-	before := len(server.processes(t))
+	before := server.rest(t)
 	dirs := []string{e2etest.Shared(t, "hostile")}
 	if !*fast {
 		dirs = append(dirs, e2etest.Repo(t, "e2e", "hostile"))

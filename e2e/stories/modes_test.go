@@ -183,7 +183,7 @@ func ordinary(t *testing.T) e2etest.Config {
 func TestOrdinaryUser(t *testing.T) {
 	t.Parallel()
 	config := ordinary(t)
-	config.Args = []string{"--policy=off", "--concurrency=4"}
+	config.Args = []string{"--policy=off", "--concurrency=4", "--ready=4"} // a pool of one size, so that what is left over shows
 	config.Env = append(config.Env, "STORIES_SECRET=1")
 	server := launch(t, config)
 	before := server.Settle()
