@@ -92,6 +92,9 @@ type reader struct {
 	unrun   bool    // the block before was skipped
 }
 
+// cutOutput is where a busy machine has cut a line of output into two events.
+const cutOutput = "\"}\n\nevent: stdout\ndata: {\"text\":\""
+
 func (r *reader) read(b block) {
 	at := fmt.Sprintf("%s, line %d", r.page, b.line)
 	if b.skip != "" {
@@ -137,6 +140,7 @@ func (r *reader) read(b block) {
 	r.printed, r.unrun = nil, false
 	if ok {
 		r.ran++
+		out = strings.ReplaceAll(out, cutOutput, "")
 		r.printed = &out
 	}
 }
