@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -46,6 +47,9 @@ type Canaries struct {
 func NewCanaries() (*Canaries, error) {
 	c := &Canaries{Secret: "canary-" + random(), vsock: -1}
 	c.content = "corpus-host-canary " + random() + "\n"
+	if err := c.lock(); err != nil {
+		return nil, err
+	}
 	if err := c.listen(); err != nil {
 		c.Close()
 		return nil, err
@@ -55,6 +59,28 @@ func NewCanaries() (*Canaries, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// lock waits for whoever else has canaries on this machine: the names are the
+// same, and another may be in a network namespace of its own, where the port is
+// free.
+func (c *Canaries) lock() error {
+	f, err := os.OpenFile(canaryFile+".lock", os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	for deadline := time.Now().Add(canaryPatience); ; time.Sleep(200 * time.Millisecond) {
+		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil || time.Now().After(deadline) {
+			break
+		}
+	}
+	if err != nil {
+		_ = f.Close()
+		return fmt.Errorf("canaries of another run: %w", err)
+	}
+	c.closers = append(c.closers, f.Close)
+	return nil
 }
 
 func random() string {
@@ -195,7 +221,7 @@ func (c *Canaries) Check() []string {
 
 // Close takes everything away again.
 func (c *Canaries) Close() {
-	for _, f := range c.closers {
+	for _, f := range slices.Backward(c.closers) { // the lock last
 		_ = f()
 	}
 	c.closers = nil
