@@ -70,7 +70,7 @@ func TestOverloaded(t *testing.T) {
 	t.Parallel()
 	server := start(t, "--concurrency=1", "--queue=0")
 	var first sync.WaitGroup
-	first.Go(func() { execute(t, server.BaseURL, request{"script": busy(1.5)}).want(t, `"done"`) })
+	first.Go(func() { execute(t, server.BaseURL, request{"script": busy(4)}).want(t, `"done"`) })
 	awaitBusy(t, server, 1)
 	a := execute(t, server.BaseURL, request{"script": inMain("return 1")})
 	a.fails(t, 503, "overloaded")
