@@ -188,7 +188,7 @@ func Warm(url string) {
 		for range 2 * runtime.NumCPU() {
 			all.Go(func() {
 				body, _ := json.Marshal(map[string]string{
-					"script": imports + "import time\ndef main():\n    time.sleep(0.7)\n    return 1\n",
+					"script": imports + "import time\ndef main():\n    time.sleep(1)\n    return 1\n",
 				})
 				res, err := http.Post(url+"/execute", "application/json", bytes.NewReader(body))
 				if err == nil {
