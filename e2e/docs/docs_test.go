@@ -92,8 +92,8 @@ type reader struct {
 	unrun   bool    // the block before was skipped
 }
 
-// cutOutput is where a busy machine has cut a line of output into two events.
-const cutOutput = "\"}\n\nevent: stdout\ndata: {\"text\":\""
+// cutOutput is a line of output that a busy machine has cut into two events.
+var cutOutput = regexp.MustCompile(`(data: \{"text":".*)"\}\n\nevent: stdout\ndata: \{"text":"`)
 
 func (r *reader) read(b block) {
 	at := fmt.Sprintf("%s, line %d", r.page, b.line)
@@ -140,7 +140,7 @@ func (r *reader) read(b block) {
 	r.printed, r.unrun = nil, false
 	if ok {
 		r.ran++
-		out = strings.ReplaceAll(out, cutOutput, "")
+		out = cutOutput.ReplaceAllString(out, "$1")
 		r.printed = &out
 	}
 }

@@ -149,6 +149,10 @@ func (p *Pool) shelve(pl *place) {
 		sh.waiters = sh.waiters[1:]
 	case len(sh.ready) < sh.demand.target:
 		sh.ready = append(sh.ready, pl)
+		// It was opened for a waiter that another slot has served: one too many.
+		if n := len(sh.spare); n > 0 && sh.slots > sh.demand.target+p.opts.Running {
+			over, sh.spare = sh.spare[n-1], sh.spare[:n-1]
+		}
 	default: // demand has fallen since it was started, or its waiter has left
 		over = pl
 		if i := slices.IndexFunc(sh.ready, dead); i >= 0 {
