@@ -57,19 +57,30 @@ type Transport struct {
 	Base http.RoundTripper // nil: http.DefaultTransport
 }
 
+func (t Transport) next() http.RoundTripper {
+	if t.Base == nil {
+		return http.DefaultTransport
+	}
+	return t.Base
+}
+
+// CloseIdleConnections is what http.Client's method of this name calls: else
+// they would stay, and count as left behind by the server's runs.
+func (t Transport) CloseIdleConnections() {
+	if c, ok := t.next().(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}
+
 // RoundTrip implements http.RoundTripper.
 func (t Transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	next := t.Base
-	if next == nil {
-		next = http.DefaultTransport
-	}
 	var sent []byte
 	if req.GetBody != nil {
 		if body, err := req.GetBody(); err == nil {
 			sent, _ = io.ReadAll(body)
 		}
 	}
-	res, err := next.RoundTrip(req)
+	res, err := t.next().RoundTrip(req)
 	if err != nil {
 		return nil, err
 	}

@@ -182,6 +182,7 @@ func (r *runner) leftovers() []string {
 	if r.options.Leftovers == nil {
 		return nil
 	}
+	http.DefaultClient.CloseIdleConnections() // of the warming
 	r.client.http.CloseIdleConnections()
 	r.probe.client.CloseIdleConnections()
 	err := r.options.Leftovers()
