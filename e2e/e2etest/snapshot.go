@@ -199,6 +199,7 @@ func Warm(url string) {
 		}
 		all.Wait()
 	}
+	http.DefaultClient.CloseIdleConnections() // they are no part of the server at rest
 }
 
 // Leftovers says what the server holds more than before, once it has had two
