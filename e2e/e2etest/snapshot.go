@@ -88,6 +88,9 @@ func (s *Server) Snapshot() Snapshot {
 	return shot
 }
 
+// Processes are those below the server now: what of a snapshot costs little.
+func (s *Server) Processes() []Process { return descendants(processes(), s.Pid) }
+
 // cgroups are the folders of pyexec in every hierarchy; those of this server
 // alone where their names carry its pid.
 func (s *Server) cgroups() []string {

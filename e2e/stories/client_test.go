@@ -181,7 +181,7 @@ const busyThreads = 7
 // busyRuns counts the busy scripts that run below a server now.
 func busyRuns(server *e2etest.Server) int {
 	n := 0
-	for _, p := range server.Snapshot().Processes {
+	for _, p := range server.Processes() {
 		if p.Threads > busyThreads && p.Name != "pyexec" {
 			n++
 		}
