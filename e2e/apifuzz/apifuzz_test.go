@@ -69,7 +69,8 @@ func schemathesis(ctx context.Context, t *testing.T, url string, examples, seed 
 // document says, and neither that nor malformed requests leave a trace.
 func TestFuzz(t *testing.T) {
 	tool(t)
-	server := e2etest.Start(t, "--metrics-addr=off", "--timeout=2s")
+	// A pool of one size, so that what is left over shows.
+	server := e2etest.Start(t, "--metrics-addr=off", "--timeout=2s", "--concurrency=4", "--ready=4")
 	before := server.Settle()
 	rounds, requests, rows := 0, 0, 0
 	began := time.Now()

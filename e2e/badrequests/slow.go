@@ -91,9 +91,14 @@ func (s *suite) slowReaders(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	for _, c := range conns { // the answers have begun
+		if _, err := c.Read(make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	time.Sleep(s.opts.WriteTimeout + 3*time.Second)
 	for _, c := range conns {
-		_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+		_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
 		n, err := io.Copy(io.Discard, c)
 		if n >= 8_000_000 || errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("not closed at the write timeout: %d bytes came, then %v", n, err)

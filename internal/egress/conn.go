@@ -87,8 +87,14 @@ func (c *clientConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// CloseWrite tells the script that no more comes.
+// CloseWrite tells the script that no more comes. The HTTP server calls it
+// half a second before Close when it has answered what was no request: the
+// script may be gone by then.
 func (c *clientConn) CloseWrite() error {
+	if c.heard.Load() && c.handled.CompareAndSwap(false, true) {
+		c.line.settled = true
+		c.end()
+	}
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
 	}
@@ -132,7 +138,7 @@ func (c *clientConn) Close() error {
 // end writes the record. Of a run that goes on beyond its number of
 // connections the first line says it all.
 func (c *clientConn) end() {
-	if why := c.cutBy(); why != nil && (c.line.outcome == OK || c.line.outcome == Malformed || c.line.outcome == Cut) {
+	if why := c.cutBy(); why != nil && !c.line.settled {
 		c.line.outcome, c.line.reason = Cut, why.Error()
 	}
 	c.session.end(c.line, c.quiet)

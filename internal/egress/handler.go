@@ -29,7 +29,7 @@ func (s *session) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	up, t, no := s.reach(c, r)
 	if no != nil {
-		c.line.outcome, c.line.reason = no.outcome, no.message
+		c.line.outcome, c.line.reason, c.line.settled = no.outcome, no.message, true
 		s.answer(w, no)
 		return
 	}
@@ -42,7 +42,7 @@ func (s *session) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.line.outcome, c.line.reason = Cut, "one side went away in the middle of it" // forward ends by a panic then
 	s.forward(w, r, up, t)
 	if c.line.outcome == Cut {
-		c.line.outcome, c.line.reason = OK, ""
+		c.line.outcome, c.line.reason, c.line.settled = OK, "", true
 	}
 }
 
@@ -196,7 +196,7 @@ func (s *session) forward(w http.ResponseWriter, r *http.Request, up *serverConn
 			if errors.Is(err, errBytes) {
 				no = refuse(429, Limited, "the run has sent and received its %s", s.proxy.opts.Limits.Bytes)
 			}
-			up.client.line.outcome, up.client.line.reason = no.outcome, no.message
+			up.client.line.outcome, up.client.line.reason, up.client.line.settled = no.outcome, no.message, true
 			s.answer(w, no)
 		},
 	}

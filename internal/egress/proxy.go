@@ -178,6 +178,7 @@ type record struct {
 	addr     netip.Addr
 	outcome  Outcome
 	reason   string
+	settled  bool // what cuts the connection from now on changes nothing
 	up, down atomic.Int64
 }
 
