@@ -3,10 +3,9 @@
 #   scripts/hostile.sh DIR...   these folders, policy off and standard
 #   scripts/hostile.sh --all    the whole matrix: $REPEAT (3) rounds of both
 #                               corpora at each level that can be reproduced
-#                               here, as root and as an ordinary user, policy
-#                               on and off; eight at a time, shuffled and alone
-#                               in turns, so that three rounds are every
-#                               combination once
+#                               here, as root and as an ordinary user; policy
+#                               off and on, and eight at a time, shuffled and
+#                               alone, in turns
 # More flags for the command in $HOSTILE_ARGS, as -v or -only REGEXP.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh

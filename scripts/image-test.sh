@@ -5,7 +5,8 @@
 # is there.
 #   scripts/image-test.sh          everything
 #   scripts/image-test.sh --fast   what CI runs: no gVisor, no second corpus
-# More arguments go to the test, as -modes plain,full or -report docs/deployment.md.
+# --json prints the events of go test. More arguments go to the test, as
+# -modes plain,full or -report docs/deployment.md.
 # $IMAGE names an image to test instead of building one.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -14,11 +15,15 @@ set -euo pipefail
 . "$root/scripts/docker.sh"
 cd "$root"
 
-fast=false
-if [ "${1:-}" = --fast ]; then
-	fast=true
+fast=false json=()
+while true; do
+	case ${1:-} in
+	--fast) fast=true ;;
+	--json) json=(-json) ;;
+	*) break ;;
+	esac
 	shift
-fi
+done
 missing=()
 command -v docker >/dev/null && { [ "$(id -u)" -ne 0 ] || command -v dockerd >/dev/null; } || missing+=(docker.io)
 command -v debootstrap >/dev/null || missing+=(debootstrap)
@@ -53,4 +58,4 @@ if [ -z "${IMAGE:-}" ]; then
 fi
 say "testing ${modes[*]}"
 go vet -tags image ./e2e/image
-go test -tags image -count=1 -timeout 60m ./e2e/image -args -image "$IMAGE" -modes "$(IFS=, && echo "${modes[*]}")" "$@"
+go test "${json[@]}" -tags image -count=1 -timeout 60m ./e2e/image -args -image "$IMAGE" -modes "$(IFS=, && echo "${modes[*]}")" "$@"

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +21,9 @@ import (
 const (
 	startPatience = 90 * time.Second
 	stopPatience  = "20"
+	reapPatience  = 10 * time.Second
+
+	leftoversPatience = 30 * time.Second
 )
 
 // docker runs a command of Docker's and returns what it printed.
@@ -60,7 +64,8 @@ func start(t *testing.T, options []string, args ...string) *container {
 	t.Cleanup(func() {
 		if t.Failed() {
 			logs, _ := exec.Command("docker", "logs", "--tail", "60", c.id).CombinedOutput()
-			t.Logf("the end of the container's log:\n%s", logs)
+			state, _ := exec.Command("docker", "inspect", "-f", "{{json .State}}", c.id).CombinedOutput()
+			t.Logf("the container's state: %s\nthe end of its log:\n%s", state, logs)
 		}
 		if out, err := exec.Command("docker", "rm", "-f", c.id).CombinedOutput(); err != nil {
 			t.Errorf("docker rm: %v: %s", err, out)
@@ -155,42 +160,79 @@ func (c *container) health(t *testing.T) health {
 	return h
 }
 
-// processes are the lines of /proc/PID/stat in the container.
-func (c *container) processes(t *testing.T) []string {
+// process is one of the container's, by its numbers there.
+type process struct {
+	pid, parent, session int
+	name                 string
+	state                string
+}
+
+// processes are all but those of docker exec, which have no parent in there.
+func (c *container) processes(t *testing.T) []process {
 	t.Helper()
 	text := docker(t, "exec", c.id, "sh", "-c", `for p in /proc/[0-9]*; do read -r l <"$p/stat" && echo "$l"; done 2>/dev/null; true`)
-	var found []string
+	var found []process
 	for line := range strings.Lines(text) {
-		if !strings.Contains(line, "(sh)") {
-			found = append(found, strings.TrimSpace(line))
+		open, end := strings.IndexByte(line, '('), strings.LastIndexByte(line, ')')
+		if open < 0 || end < open {
+			t.Fatalf("/proc/PID/stat: %q", line)
 		}
-	}
-	return found
-}
-
-// rest warms the server and returns how many processes it then has.
-func (c *container) rest(t *testing.T) int {
-	t.Helper()
-	e2etest.Warm(c.url)
-	e2etest.Warm(c.url)
-	most, since := 0, time.Now()
-	c.waitFor(t, func() bool {
-		if n := len(c.processes(t)); n > most {
-			most, since = n, time.Now()
+		p := process{name: line[open+1 : end]}
+		var group int
+		if _, err := fmt.Sscan(line[:open], &p.pid); err != nil {
+			t.Fatalf("/proc/PID/stat: %q: %v", line, err)
 		}
-		return time.Since(since) > 3*time.Second
-	})
-	return most
-}
-
-// zombies are the processes that nobody has reaped.
-func (c *container) zombies(t *testing.T) []string {
-	t.Helper()
-	var found []string
-	for _, p := range c.processes(t) {
-		if strings.Contains(p, ") Z ") {
+		if _, err := fmt.Sscan(line[end+1:], &p.state, &p.parent, &group, &p.session); err != nil {
+			t.Fatalf("/proc/PID/stat: %q: %v", line, err)
+		}
+		if p.parent != 0 || p.pid == 1 {
 			found = append(found, p)
 		}
 	}
 	return found
+}
+
+// sortOut says which processes are slots, and which are none of the server's,
+// its nsjail, the zygotes in the session of the first one, the slots in
+// sessions of their own, and one child of each slot: leftovers of runs.
+func sortOut(all []process) (slots int, strangers []process) {
+	byPid := map[int]process{}
+	children := map[int]int{}
+	for _, p := range all {
+		byPid[p.pid] = p
+		children[p.parent]++
+	}
+	python := func(p process) bool { return p.name == "python3" && p.state != "Z" }
+	var zygote func(p process) bool
+	zygote = func(p process) bool {
+		parent := byPid[p.parent]
+		return python(p) && (parent.name == "nsjail" && children[p.parent] == 1 || p.session == parent.session && zygote(parent))
+	}
+	slot := func(p process) bool { return python(p) && p.session == p.pid && zygote(byPid[p.parent]) }
+	for _, p := range all {
+		parent := byPid[p.parent]
+		switch {
+		case p.name == "pyexec" && (p.pid == 1 || p.parent == 1), p.name == "nsjail" && parent.name == "pyexec", zygote(p):
+		case slot(p):
+			slots++
+		case python(p) && p.session == parent.pid && slot(parent) && children[p.parent] == 1 && children[p.pid] == 0:
+		default:
+			strangers = append(strangers, p)
+		}
+	}
+	return slots, strangers
+}
+
+// rest warms the server and returns how many slots it then has.
+func (c *container) rest(t *testing.T) int {
+	t.Helper()
+	e2etest.Warm(c.url)
+	slots, _ := sortOut(c.processes(t))
+	return slots
+}
+
+// zombies are the processes that nobody has reaped.
+func (c *container) zombies(t *testing.T) []process {
+	t.Helper()
+	return slices.DeleteFunc(c.processes(t), func(p process) bool { return p.state != "Z" })
 }

@@ -85,7 +85,7 @@ func main() {
 	flag.IntVar(&s.options.Parallel, "parallel", 8, "scripts at once")
 	flag.Uint64Var(&s.options.Seed, "seed", uint64(time.Now().UnixNano()), "of the order with -mode shuffled")
 	flag.IntVar(&s.repeat, "repeat", 1, "how often to run each folder")
-	flag.BoolVar(&s.rotate, "rotate", false, "one mode for each policy in a round, another in the next: as many rounds as there are modes run every combination once")
+	flag.BoolVar(&s.rotate, "rotate", false, "one mode and one policy for each level and user in a round, the next ones in the next round: three rounds with two users show each level every mode twice and each policy three times")
 	flag.BoolVar(&s.verbose, "v", false, "print every script")
 	only := flag.String("only", "", "run only scripts whose name matches")
 	flag.Parse()
@@ -139,14 +139,15 @@ func (s *settings) run(ctx context.Context) (bool, error) {
 
 	ok := true
 	for round := range s.repeat {
-		for uid := range strings.SplitSeq(s.uids, ",") {
-			for level := range strings.SplitSeq(s.levels, ",") {
-				for i, policy := range strings.Split(s.policies, ",") {
+		for u, uid := range strings.Split(s.uids, ",") {
+			for l, level := range strings.Split(s.levels, ",") {
+				policies, modes := strings.Split(s.policies, ","), strings.Split(s.modes, ",")
+				if s.rotate {
+					policies = policies[(round+u+l)%len(policies):][:1]
+					modes = modes[(round+l)%len(modes):][:1]
+				}
+				for _, policy := range policies {
 					s.options.Policy = policy
-					modes := strings.Split(s.modes, ",")
-					if s.rotate {
-						modes = []string{modes[(round+i)%len(modes)]}
-					}
 					good, err := s.runServer(ctx, uid, level, modes)
 					if err != nil {
 						return false, err
