@@ -110,16 +110,6 @@ func (x *exchange) ran(req pyexec.Request, res pyexec.Result) reply {
 
 // writeDetails appends the members that details: true adds.
 func writeDetails(b *bytes.Buffer, id string, res pyexec.Result) {
-	type file struct {
-		Path    string `json:"path"`
-		Content string `json:"content_base64"`
-		Size    int    `json:"size"`
-		Type    string `json:"media_type"`
-	}
-	files := make([]file, len(res.Files))
-	for i, f := range res.Files {
-		files[i] = file{f.Path, base64.StdEncoding.EncodeToString(f.Content), len(f.Content), mediaType(f.Path)}
-	}
 	b.WriteString(`,"id":`)
 	writeString(b, id)
 	b.WriteString(`,"stderr":`)
@@ -139,9 +129,34 @@ func writeDetails(b *bytes.Buffer, id string, res pyexec.Result) {
 		}(res.Truncated))
 	}
 	b.WriteString(`,"files":`)
-	writeJSON(b, files)
+	writeFiles(b, res.Files)
 	b.WriteString(`,"isolation":`)
 	writeJSON(b, newIsolation(res.Isolation))
+}
+
+// writeFiles makes no copy of the content on its way: 8 MiB of files took the
+// server 40 MB more with one in each of an object, an encoder and a buffer.
+func writeFiles(b *bytes.Buffer, files []pyexec.File) {
+	size := 0
+	for _, f := range files {
+		size += base64.StdEncoding.EncodedLen(len(f.Content)) + 2*len(f.Path) + 128
+	}
+	b.Grow(size)
+	b.WriteByte('[')
+	for i, f := range files {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(`{"path":`)
+		writeString(b, f.Path)
+		b.WriteString(`,"content_base64":"`)
+		b.Grow(base64.StdEncoding.EncodedLen(len(f.Content)))
+		b.Write(base64.StdEncoding.AppendEncode(b.AvailableBuffer(), f.Content))
+		b.WriteString(`","size":` + strconv.Itoa(len(f.Content)) + `,"media_type":`)
+		writeString(b, mediaType(f.Path))
+		b.WriteByte('}')
+	}
+	b.WriteByte(']')
 }
 
 // serviceError is the "error" object of what is not the script's doing.
