@@ -23,7 +23,9 @@ def main():
                            ("create", lambda: os.close(os.open(p + ".corpus", os.O_WRONLY | os.O_CREAT)))):
             try:
                 step()
-                if name != "rename":          # of a name onto itself succeeds without doing anything
+                # A name onto itself is renamed without doing anything. gVisor lets the owner mark
+                # what the view itself holds; pair_view_marks sees that it is undone.
+                if name != "rename" and not (name in ("utime", "chmod") and p == "/etc/hosts"):
                     done.append([name, p])
             except OSError:
                 pass

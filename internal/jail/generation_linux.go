@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/python-code-executor/pyexec/internal/seccomp"
 )
 
@@ -124,12 +126,28 @@ func (j *Jail) runnerConfig(s spec) (map[string]any, *View, error) {
 	case !inJail:
 		config["view"], config["view_root"] = view, filepath.Join(j.dir, "stage")
 	}
-	if slices.Contains(s.namespaces, "user") {
-		// Counted per user namespace: the slot, its child and the child's threads.
+	if slices.Contains(s.namespaces, "user") && nprocPerNamespace() {
+		// The slot, its child and the child's threads.
 		config["rlimits"].(map[string]int64)["NPROC"] = int64(l.Threads) + 2
 	}
 	j.opts.Unsafe.loosen(config)
 	return config, view, nil
+}
+
+// nprocPerNamespace says whether RLIMIT_NPROC counts what is in one user
+// namespace, as it does from Linux 5.14. gVisor, which calls itself 4.19, counts
+// all processes of the user id, so that one run's threads would be refused for
+// another's; memory bounds them there.
+func nprocPerNamespace() bool {
+	var name unix.Utsname
+	if err := unix.Uname(&name); err != nil {
+		return false
+	}
+	var major, minor int
+	if _, err := fmt.Sscanf(unix.ByteSliceToString(name.Release[:]), "%d.%d", &major, &minor); err != nil {
+		return false
+	}
+	return major > 5 || major == 5 && minor >= 14
 }
 
 // exec starts the launcher, which becomes nsjail or Python.

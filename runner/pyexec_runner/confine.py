@@ -13,6 +13,7 @@ import errno
 import os
 import resource
 import socket
+import stat
 import struct
 from typing import Any
 
@@ -164,6 +165,46 @@ def enter_view(config: Config) -> None:
         sc.umount(".", sc.MNT_DETACH)
         os.chdir("/")
         sc.mount("none", "/", None, sc.MS_REMOUNT | sc.MS_RDONLY | sc.MS_NOSUID | sc.MS_NODEV, "size=1m,mode=0755")
+
+
+Marks = dict[str, tuple[int, int]]
+
+
+def changeable() -> Marks:
+    """Mode and time of all that the view itself holds, where a run can change
+    them although the view is mounted read-only: gVisor's tmpfs does not refuse
+    what its owner asks. Empty where the kernel refuses."""
+    try:
+        os.chmod("/", stat.S_IMODE(os.stat("/").st_mode))
+    except OSError:
+        return {}
+    return marks("/")
+
+
+def marks(root: str) -> Marks:
+    """Those of a folder and of all below that is on the same filesystem."""
+    device = os.lstat(root).st_dev
+    found: Marks = {}
+    waiting = [root]
+    while waiting:
+        path = waiting.pop()
+        is_ = os.lstat(path)
+        if is_.st_dev != device:
+            continue
+        found[path] = (is_.st_mode, is_.st_mtime_ns)
+        if stat.S_ISDIR(is_.st_mode):
+            waiting += [os.path.join(path, name) for name in os.listdir(path)]
+    return found
+
+
+def restore(old: Marks) -> None:
+    """Undoes what a run did to them, folders before what they hold."""
+    for path, (mode, time) in old.items():
+        is_ = os.lstat(path)
+        if is_.st_mode != mode:
+            os.chmod(path, stat.S_IMODE(mode))
+        if is_.st_mtime_ns != time:
+            os.utime(path, ns=(time, time), follow_symlinks=False)
 
 
 def mount_proc(config: Config, at: str) -> None:

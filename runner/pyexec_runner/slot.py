@@ -38,8 +38,7 @@ def start(sock_fd: int, config: confine.Config) -> None:
     try:
         sock = _keep_only(sock_fd)
         try:
-            _confine(config)
-            _serve(sock, config)
+            _serve(sock, config, _confine(config))
         except confine.StepFailed as failed:
             _send(sock, {"op": "failed", "step": failed.step, "errno": failed.errno, "detail": failed.detail})
             return
@@ -52,7 +51,7 @@ def start(sock_fd: int, config: confine.Config) -> None:
         os._exit(status)
 
 
-def _confine(config: confine.Config) -> None:
+def _confine(config: confine.Config) -> confine.Marks:
     if config["namespaces"]:
         confine.enter_namespaces(config)
     if "pid" in config["namespaces"]:
@@ -62,9 +61,11 @@ def _confine(config: confine.Config) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     config["landlock_abi"] = sc.landlock_abi()
     confine.prepare_slot(config)
+    marks = confine.changeable() if "view" in config else {}
     if "seccomp" in config["layers"]:
         with confine.step("seccomp of the slot"):
             sc.seccomp(bytes.fromhex(config["seccomp_slot"]))
+    return marks
 
 
 def _keep_only(sock_fd: int) -> socket.socket:
@@ -83,7 +84,7 @@ def _send(sock: socket.socket, message: dict[str, Any], fds: tuple[int, ...] = (
     sock.sendmsg([json.dumps(message).encode()], ancillary)
 
 
-def _serve(sock: socket.socket, config: confine.Config) -> None:
+def _serve(sock: socket.socket, config: confine.Config, marks: confine.Marks) -> None:
     if not _emptied(config):
         raise RuntimeError("what an earlier slot of this name left cannot be removed")
     pidfd = _pidfd(os.getpid())
@@ -104,6 +105,7 @@ def _serve(sock: socket.socket, config: confine.Config) -> None:
                 pid, child_fd = 0, -1
                 if not _alone() or not _emptied(config):
                     return
+                confine.restore(marks)
                 _send(sock, {
                     "op": "exit", "status": status, "max_rss_kb": usage.ru_maxrss,
                     "user_us": int(usage.ru_utime * 1e6), "system_us": int(usage.ru_stime * 1e6),

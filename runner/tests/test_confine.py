@@ -32,6 +32,29 @@ class FilterProgram(unittest.TestCase):
         self.assertEqual(confine.filter_program(b"", _PLACEHOLDER, 1), b"")
 
 
+class MarksOfTheView(unittest.TestCase):
+    def test_what_a_run_changed_is_undone(self) -> None:
+        with tempfile.TemporaryDirectory() as root:
+            os.makedirs(os.path.join(root, "etc", "deep"))
+            hosts, link = os.path.join(root, "etc", "hosts"), os.path.join(root, "link")
+            with open(hosts, "w") as out:
+                out.write("x")
+            os.symlink("etc", link)
+            before = confine.marks(root)
+            self.assertEqual(set(before), {root, os.path.join(root, "etc"), os.path.join(root, "etc", "deep"), hosts, link})
+            for path in before:
+                os.utime(path, (1, 2), follow_symlinks=False)
+            os.chmod(hosts, 0o600)
+            os.chmod(os.path.join(root, "etc"), 0o500)
+            os.chmod(root, 0o100)
+            confine.restore(before)
+            self.assertEqual(confine.marks(root), before)
+
+    def test_nothing_is_kept_where_the_kernel_refuses(self) -> None:
+        with mock.patch("os.chmod", side_effect=OSError(errno.EROFS, "read-only")):
+            self.assertEqual(confine.changeable(), {})
+
+
 class Step(unittest.TestCase):
     def test_names_what_failed(self) -> None:
         with self.assertRaises(confine.StepFailed) as caught:
