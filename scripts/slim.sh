@@ -47,7 +47,7 @@ system)
 	# The root of the image is read-only for its user, but for these.
 	find / -xdev -type d -perm -0002 ! -path /tmp ! -path '/dev/*' -exec chmod o-w {} +
 	# Nothing that is left may miss a library that went.
-	missing=$(find /usr/bin /usr/lib /opt/pyexec/venv "$(readlink -f /opt/pyexec/bin/nsjail)" -xdev -type f \( -perm -0100 -o -name '*.so*' \) -exec ldd {} + 2>/dev/null |
+	missing=$(find /usr/bin /usr/lib /usr/local/lib/pyexec/venv "$(readlink -f /usr/local/lib/pyexec/bin/nsjail)" -xdev -type f \( -perm -0100 -o -name '*.so*' \) -exec ldd {} + 2>/dev/null |
 		grep 'not found' | sort -u) || true
 	[ -z "$missing" ] || { echo "slim.sh: libraries are missing now: $missing" >&2 && exit 1; }
 	;;

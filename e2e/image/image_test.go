@@ -134,7 +134,7 @@ func importPandas(t *testing.T, m mode) time.Duration {
 	for range 3 {
 		began := time.Now()
 		args := append([]string{"run", "--rm", "--label", "pyexec-image-test"}, m.options...)
-		docker(t, append(args, "--entrypoint", "/opt/pyexec/venv/bin/python3", *imageName, "-c", "import pandas")...)
+		docker(t, append(args, "--entrypoint", "/usr/local/lib/pyexec/venv/bin/python3", *imageName, "-c", "import pandas")...)
 		took = append(took, time.Since(began))
 	}
 	slices.Sort(took)
@@ -341,13 +341,13 @@ func TestImage(t *testing.T) {
 		"a test of a package":       {"-path", "*/site-packages/*", "-type", "d", "-name", "tests"},
 		"a cache":                   {"(", "-path", "/var/lib/apt/lists/*", "-o", "-path", "/var/cache/*", "-o", "-path", "/root/.cache*", ")"},
 		"documentation":             {"(", "-path", "/usr/share/man/*", "-o", "-path", "/usr/share/locale/*", "-o", "-path", "/usr/share/info/*", ")"},
-		"a package without modules": {"-path", "/opt/pyexec/venv/*", "-name", "pip*"},
+		"a package without modules": {"-path", "/usr/local/lib/pyexec/venv/*", "-name", "pip*"},
 	} {
 		if files := find(args...); files != "" {
 			t.Errorf("%s: %s", what, files)
 		}
 	}
-	if find("-path", "/opt/pyexec/venv/*/pandas/__pycache__/__init__*.pyc") == "" {
+	if find("-path", "/usr/local/lib/pyexec/venv/*/pandas/__pycache__/__init__*.pyc") == "" {
 		t.Error("pandas is not compiled")
 	}
 }
