@@ -28,13 +28,14 @@ type prober struct {
 	stop   context.CancelFunc
 	done   sync.WaitGroup
 
-	mu       sync.Mutex
-	probes   int
-	bad      []string
-	badTotal int
-	slowest  time.Duration
-	startRSS int64
-	peakRSS  int64
+	mu        sync.Mutex
+	probes    int
+	bad       []string
+	badTotal  int
+	slowest   time.Duration
+	startRSS  int64
+	peakRSS   int64
+	recentRSS int64 // the peak since again was called
 }
 
 func startProber(baseURL string, pid int) *prober {
@@ -74,7 +75,8 @@ func (p *prober) probe() {
 	p.probes++
 	p.slowest = max(p.slowest, took)
 	if p.pid != 0 {
-		p.peakRSS = max(p.peakRSS, e2etest.RSS(p.pid))
+		now := e2etest.RSS(p.pid)
+		p.peakRSS, p.recentRSS = max(p.peakRSS, now), max(p.recentRSS, now)
 	}
 	if status == http.StatusOK && took <= probeLimit {
 		return
@@ -97,8 +99,26 @@ func (p *prober) take() []string {
 	return bad
 }
 
-// growth is how much the server's memory grew at its peak.
+// again forgets the peak for growth, so that the next script is not charged
+// with it. Where growth is counted from stays.
+func (p *prober) again() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.recentRSS = 0
+}
+
+// growth is how much the server's memory grew at its peak since again was
+// called, also when no probe fell into that time; mostGrowth, since the start.
 func (p *prober) growth() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.pid != 0 {
+		p.recentRSS = max(p.recentRSS, e2etest.RSS(p.pid))
+	}
+	return max(0, p.recentRSS-p.startRSS)
+}
+
+func (p *prober) mostGrowth() int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return max(0, p.peakRSS-p.startRSS)

@@ -163,7 +163,7 @@ func (r *runner) all(ctx context.Context, scripts []*Script) {
 	time.Sleep(r.options.Linger)
 	r.probe.close()
 	r.report.Problems = append(r.report.Problems, r.probe.take()...)
-	r.report.SlowestHealth, r.report.Growth = r.probe.slowest, r.probe.growth()
+	r.report.SlowestHealth, r.report.Growth = r.probe.slowest, r.probe.mostGrowth()
 	r.problems(r.leftovers()...)
 	if r.options.Canaries != nil {
 		r.problems(r.options.Canaries.Check()...)

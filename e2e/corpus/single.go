@@ -64,6 +64,7 @@ func (r *runner) afterwards(s *Script) []string {
 	if growth := r.probe.growth(); s.Has("mem") && growth > growthLimit {
 		failures = append(failures, fmt.Sprintf("the server grew by %d MB", growth>>20))
 	}
+	r.probe.again()
 	if s.Has("mem") && r.options.Peak != nil {
 		peak, err := r.options.Peak()
 		if err != nil || peak > 512<<20+memorySlack {
