@@ -26,9 +26,9 @@ type Options struct {
 	Running func() int
 	// WriteTimeout of answers; the slow reader's row is skipped beyond 5 s.
 	WriteTimeout time.Duration
-	// Proxied is set where connections are carried by others, as Docker's
-	// proxy and gVisor's network: an answer given while the client still sends
-	// a lot may be lost to the reset that follows it.
+	// Proxied is set where gVisor's network stack and Docker's proxy carry the
+	// connections: an answer given while the client still sends a lot may be
+	// lost to the reset that follows it.
 	Proxied bool
 }
 
