@@ -92,26 +92,21 @@ func (s *Server) Snapshot() Snapshot {
 // Processes are those below the server now: what of a snapshot costs little.
 func (s *Server) Processes() []Process { return descendants(processes(), s.Pid) }
 
-// cgroups are the folders of pyexec in every hierarchy; those of this server
-// alone where their names carry its pid.
+// cgroups are the folders of this server in every hierarchy: their names carry
+// its pid. An ordinary user's server has none.
 func (s *Server) cgroups() []string {
-	var all, own []string
+	var own []string
+	mine := fmt.Sprintf("-%d-", s.Pid)
 	_ = filepath.WalkDir("/sys/fs/cgroup", func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return fs.SkipDir
 		}
-		if d.IsDir() && strings.Contains(path, "pyexec") {
-			all = append(all, path)
-			if strings.Contains(path, strconv.Itoa(s.Pid)) {
-				own = append(own, path)
-			}
+		if d.IsDir() && strings.Contains(path, "pyexec-") && strings.Contains(path, mine) {
+			own = append(own, path)
 		}
 		return nil
 	})
-	if own != nil {
-		return own
-	}
-	return all
+	return own
 }
 
 // nsjail makes two folders to mount on for each user id, the first time, and

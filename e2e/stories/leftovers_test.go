@@ -54,6 +54,11 @@ func TestNothingRemains(t *testing.T) {
 	t.Parallel()
 	server := start(t, "--timeout=1s")
 	before := server.Settle()
+	if _, layers := layersOf(t, server); len(before.Cgroups) == 0 {
+		if layer, _ := layers["cgroup"].(map[string]any); layer["active"] == true {
+			t.Error("the server has cgroups, and none is found by its pid: none that is left would be")
+		}
+	}
 	for _, k := range kinds {
 		t.Run(k.name, func(t *testing.T) {
 			for range 2 {
