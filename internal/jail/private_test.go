@@ -1,6 +1,7 @@
 package jail
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -110,6 +111,44 @@ func TestViewOfNoPython(t *testing.T) {
 		if v, err := newView(python, t.TempDir(), true); err == nil || !strings.Contains(err.Error(), "python") {
 			t.Errorf("%s: %+v, %v", python, v, err)
 		}
+	}
+}
+
+// TestPythonOfItsOwnPrefix has an interpreter below a directory that only root
+// may enter, called by a link, as pyenv's are; with nsjail and without.
+func TestPythonOfItsOwnPrefix(t *testing.T) {
+	own := realPath(t, testOptions(t).Python) // PREFIX/bin/python3.N
+	version := filepath.Base(own)
+	stdlib := filepath.Join(filepath.Dir(filepath.Dir(own)), "lib", version)
+	prefix, err := os.MkdirTemp("/var/tmp", "python") // mode 0700; /tmp is the jail's own
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(prefix) })
+	binary, err := os.ReadFile(own)
+	if err != nil {
+		t.Fatal(err)
+	}
+	python := filepath.Join(prefix, "bin", "python3")
+	if err := errors.Join(
+		os.MkdirAll(filepath.Join(prefix, "bin"), 0o755),
+		os.MkdirAll(filepath.Join(prefix, "lib"), 0o755),
+		os.WriteFile(filepath.Join(prefix, "bin", version), binary, 0o755),
+		os.Symlink(version, python),
+		os.Symlink(stdlib, filepath.Join(prefix, "lib", version)),
+	); err != nil {
+		t.Fatal(err)
+	}
+	for _, nsjail := range []string{testOptions(t).NSJail, ""} {
+		t.Run("nsjail="+nsjail, func(t *testing.T) {
+			j := testJail(t, func(o *Options) {
+				o.Python, o.NSJail = python, nsjail
+				o.Require.Level = Full
+			})
+			if res, err := turn(t, testSlot(t, j, Bare), hello); err != nil || string(res.Value) != "42" {
+				t.Errorf("%s, %+v, %v", res.Value, res.Failure, err)
+			}
+		})
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // View is all that a run can see of the host's file system: what Python needs
@@ -104,8 +105,8 @@ func newView(python, runnerDir string, remap bool) (*View, error) {
 		v.bind(venv, to)
 		v.linkChain(filepath.Join(venv, "bin"), python)
 		roots = append(roots, venv)
-	} else if python != real {
-		v.linkChain("", python)
+	} else {
+		v.Python = real
 	}
 	if dist := filepath.Join(prefix, "lib", "python3", "dist-packages"); exists(dist) && usesSystemPackages(venv) {
 		v.bind(dist, dist)
@@ -128,7 +129,7 @@ func newView(python, runnerDir string, remap bool) (*View, error) {
 			v.Symlinks = append(v.Symlinks, Symlink{target, dir})
 		}
 	}
-	return v, v.addLibraries(real, roots)
+	return v, v.addLibraries(real, filepath.Join(prefix, "lib"), roots)
 }
 
 // systemCertificates is where Debian and Alpine keep what the operator trusts.
@@ -216,12 +217,13 @@ func usesSystemPackages(venv string) bool {
 
 // addLibraries binds the dynamic loader and every shared library that the
 // interpreter, or an extension module below roots, names.
-func (v *View) addLibraries(python string, roots []string) error {
-	dirs := libraryDirs()
+// Its own libraries, libpython itself, may stand in prefixLib.
+func (v *View) addLibraries(python, prefixLib string, roots []string) error {
+	dirs := append(libraryDirs(), prefixLib)
 	seen := map[string]bool{}
-	var add func(file string)
-	add = func(file string) {
-		for _, name := range neededBy(file) {
+	var add func(names []string)
+	add = func(names []string) {
+		for _, name := range names {
 			if seen[name] {
 				continue
 			}
@@ -232,7 +234,7 @@ func (v *View) addLibraries(python string, roots []string) error {
 					continue
 				}
 				v.bind(from, filepath.Join(dir, name))
-				add(from)
+				add(neededBy(from))
 				break
 			}
 		}
@@ -252,23 +254,12 @@ func (v *View) addLibraries(python string, roots []string) error {
 		}
 		v.bind(from, filepath.Join(dir, filepath.Base(loader)))
 	}
-	add(python)
-	for _, root := range roots {
-		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-			switch {
-			case err != nil:
-				return err
-			case d.IsDir() && (d.Name() == "tests" || d.Name() == "__pycache__" || d.Name() == "test"):
-				return filepath.SkipDir
-			case d.Type().IsRegular() && strings.Contains(d.Name(), ".so"):
-				add(path)
-			}
-			return nil
-		})
-		if err != nil {
-			return fmt.Errorf("look for extension modules: %w", err)
-		}
+	add(neededBy(python))
+	names, err := neededBelow(roots)
+	if err != nil {
+		return err
 	}
+	add(names)
 	// Name lookups (pwd, grp, getaddrinfo of localhost) load this by name.
 	for _, dir := range dirs {
 		if from := filepath.Join(dir, "libnss_files.so.2"); exists(from) {
@@ -276,6 +267,54 @@ func (v *View) addLibraries(python string, roots []string) error {
 		}
 	}
 	return nil
+}
+
+// neededBelow is what the extension modules below roots name, sorted. The first
+// answer of the server waits for it, so that all of them are read at once.
+func neededBelow(roots []string) ([]string, error) {
+	var (
+		mu     sync.Mutex
+		names  []string
+		failed error
+		wg     sync.WaitGroup
+	)
+	read := func(path string) {
+		found := neededBy(path)
+		mu.Lock()
+		defer mu.Unlock()
+		names = append(names, found...)
+	}
+	walk := func(root string) error {
+		root, err := filepath.EvalSymlinks(root) // WalkDir follows none
+		if err != nil {
+			return err
+		}
+		return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+			switch {
+			case err != nil:
+				return err
+			case d.IsDir() && (d.Name() == "tests" || d.Name() == "__pycache__" || d.Name() == "test"):
+				return filepath.SkipDir
+			case d.Type().IsRegular() && strings.Contains(d.Name(), ".so"):
+				wg.Go(func() { read(path) })
+			}
+			return nil
+		})
+	}
+	for _, root := range roots {
+		wg.Go(func() {
+			err := walk(root)
+			mu.Lock()
+			defer mu.Unlock()
+			failed = errors.Join(failed, err)
+		})
+	}
+	wg.Wait()
+	if failed != nil {
+		return nil, fmt.Errorf("look for extension modules: %w", failed)
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
 }
 
 func neededBy(path string) []string {
