@@ -260,6 +260,9 @@ func (g *generation) growEach() {
 		}
 		if kind == Pandas {
 			modules = slices.Concat(modules, g.jail.opts.Preload)
+			if g.jail.opts.Egress != nil { // without, it can do nothing but fail
+				modules = append(modules, "requests")
+			}
 		}
 		z, err := g.nearest(parents[kind]).grow(g.jail, string(kind), modules, g.jail.opts.ImportTimeout)
 		g.mu.Lock()

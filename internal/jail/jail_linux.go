@@ -75,7 +75,7 @@ var imports = map[Kind][]string{
 	},
 	Net:    {"asyncio", "concurrent.futures.thread", "hashlib", "secrets", "ssl", "http.client", "urllib.request", "requests"},
 	NumPy:  {"numpy"},
-	Pandas: {"pandas", "requests"},
+	Pandas: {"pandas"}, // and what the operator adds
 	Plots:  {"matplotlib"},
 }
 

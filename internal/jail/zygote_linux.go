@@ -67,8 +67,11 @@ func (z *zygote) grow(j *Jail, name string, modules []string, timeout time.Durat
 		c.close()
 		return nil, err
 	}
-	if name == string(Base) || name == string(Net) {
-		child.packages = nil // the standard library: its version is Python's; requests is told by Pandas
+	switch Kind(name) { // the standard library's version is Python's
+	case Base:
+		child.packages = nil
+	case Net:
+		child.packages = map[string]string{"requests": child.packages["requests"]}
 	}
 	return child, nil
 }
