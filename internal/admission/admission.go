@@ -26,8 +26,8 @@ type Options struct {
 // per turn. When the line is full, a caller with fewer requests in it takes
 // the room of the newest request of whoever has most.
 //
-// In an overload, where far more is refused than is served, the line is no
-// longer than there are places: a full line would add its whole length to every
+// In an overload, where far more is refused than is served, the line is half as
+// long as there are places: a full line would add its whole length to every
 // answer and serve nobody more. A burst that the line can hold is never cut.
 type Admission struct {
 	opts Options
@@ -260,7 +260,7 @@ func (a *Admission) tooLong(ahead int) bool {
 // room is how many may wait now.
 func (a *Admission) room() int {
 	if a.load.over(time.Now(), a.mean) {
-		return min(a.opts.Queue, a.opts.Concurrency)
+		return min(a.opts.Queue, (a.opts.Concurrency+1)/2) // the next arrival is near
 	}
 	return a.opts.Queue
 }

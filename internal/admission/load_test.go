@@ -49,7 +49,7 @@ func TestAnOverloadCutsTheLine(t *testing.T) {
 		if most := int(length / loadRun * loadPlaces); served < most {
 			t.Errorf("%d served, %d could have been", served, most)
 		}
-		if longest > 2*loadRun {
+		if longest > loadRun {
 			t.Errorf("after the first second one still waited %v for runs of %v", longest, loadRun)
 		}
 		if n := burst(t, b, loadPlaces+loadQueue); n != 0 {
