@@ -68,6 +68,7 @@ def reseed() -> None:
 def get_ready() -> None:
     """What a run needs that no request decides; done before there is one."""
     _open_streams()
+    _hide_runner()
     sys.argv[:] = [report.FILENAME]
     sys.path.insert(0, "")  # the working directory: modules among the request's files
 
@@ -168,6 +169,14 @@ def _open_streams() -> None:
         setattr(sys, f"__{name}__", stream)
 
 
+def _hide_runner() -> None:
+    """The runner is not in sight by name. Looking at each of a thousand names takes 0.3 ms."""
+    package = __name__.rpartition(".")[0]
+    for name in [n for n in sys.modules if n == package or n.startswith(package + ".")]:
+        _keep.append(sys.modules.pop(name))
+    _keep.append(sys.modules.get("__main__"))  # until the script takes its place
+
+
 def _named(raw: Any, name: str) -> Any:
     raw.name = name
     return raw
@@ -209,7 +218,7 @@ def _run_script(parsed: script.Script, options: Options, limits: dict[str, int])
     namespace = module.__dict__
     namespace.update(__file__=report.FILENAME, __builtins__=builtins)
     report.register_source(options["script"].removeprefix("\ufeff"))
-    _hide_runner(module)
+    sys.modules["__main__"] = sys.modules[report.MODULE] = module
     # Only a limit on address space raises MemoryError; a cgroup kills, and would count the reserve.
     reserve = bytearray(_RESERVE if options.get("address_space") else 0)
     _keep.extend((module, namespace, parsed, options))
@@ -235,15 +244,6 @@ def _run_script(parsed: script.Script, options: Options, limits: dict[str, int])
         except BaseException:
             pass
     return frames
-
-
-def _hide_runner(module: ModuleType) -> None:
-    """The script is what `import __main__` gives, and the runner is not in sight by name."""
-    package = __name__.rpartition(".")[0]
-    for name in [n for n in sys.modules if n == package or n.startswith(package + ".")]:
-        _keep.append(sys.modules.pop(name))
-    _keep.append(sys.modules.get("__main__"))
-    sys.modules["__main__"] = sys.modules[report.MODULE] = module
 
 
 def _run_main(parsed: script.Script, namespace: dict[str, Any], options: Options) -> Any:
