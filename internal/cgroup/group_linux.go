@@ -38,6 +38,7 @@ type Group struct {
 	pidsEvents                       *os.File
 	baseOOMs, basePIDs, basePeak     int64 // at the last Reset
 	peakResets                       bool
+	limited                          pyexec.Bytes // by SetMemory; 0 when not known
 	closeOnce                        sync.Once
 }
 
@@ -149,6 +150,18 @@ func (g *Group) setCPU(cpus float64) error {
 // SetMemory changes the limit. Where more is in use that cannot be taken back
 // it fails (v1) or the kernel kills (v2).
 func (g *Group) SetMemory(b pyexec.Bytes) error {
+	if b == g.limited {
+		return nil // most runs have the limit of the run before
+	}
+	g.limited = 0 // unknown where it fails
+	if err := g.setMemory(b); err != nil {
+		return err
+	}
+	g.limited = b
+	return nil
+}
+
+func (g *Group) setMemory(b pyexec.Bytes) error {
 	value := []byte(strconv.FormatInt(int64(b), 10) + "\n")
 	_, err := g.limit.WriteAt(value, 0)
 	if g.swap == nil {

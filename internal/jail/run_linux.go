@@ -61,10 +61,18 @@ type outcome struct {
 	err error
 }
 
+// pipeRoom is what an empty pipe takes without a wait: one page, where the user
+// has so many pipes that they get no more.
+const pipeRoom = 4096
+
 // do is the life of a run: hand over, read until the outcome, the deadline or
 // the client's leaving, end the child, collect what it printed.
 func (r *run) do(ctx context.Context, frame []byte) (pyexec.Result, error) {
-	go r.handOver(frame)
+	if len(frame)+len(r.req.Stdin) <= pipeRoom {
+		r.handOver(frame)
+	} else {
+		go r.handOver(frame)
+	}
 	stdout := collect(r.pipes.stdout, r.limits.Stdout, r.printed(pyexec.Stdout))
 	stderr := collect(r.pipes.stderr, r.limits.Stderr, r.printed(pyexec.Stderr))
 	told := make(chan outcome, 1)
