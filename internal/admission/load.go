@@ -34,7 +34,15 @@ func (l *load) over(now time.Time, mean time.Duration) bool {
 	return l.was || l.tooMuch()
 }
 
-func (l *load) tooMuch() bool { return l.refused > 2*(l.served+l.places) }
+// tooMuch asks for less of an overload that goes on: arrivals are uneven, and
+// one window that is let off would fill the line again.
+func (l *load) tooMuch() bool {
+	times := 2
+	if l.was {
+		times = 1
+	}
+	return l.refused > times*(l.served+l.places)
+}
 
 // turn begins a new window when the old one is over.
 func (l *load) turn(now time.Time, mean time.Duration) {
