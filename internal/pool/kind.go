@@ -39,7 +39,7 @@ func KindOf(more []string) func(script string) string {
 		switch {
 		case pandas && strings.Contains(script, ".plot"): // which imports matplotlib
 			return "plots"
-		case pandas || numpy && requests:
+		case pandas || numpy && requests: // which it has where there is egress
 			return "pandas"
 		case numpy:
 			return "numpy"
