@@ -265,7 +265,7 @@ func (a *App) Run(ctx context.Context) error {
 	case err = <-serving:
 	case <-ctx.Done():
 	}
-	a.log.Info("draining", "running", a.admission.Stats().Running, "grace", a.config.Grace)
+	a.log.Info("draining", "running", a.admission.Stats().Running, "grace_ms", a.config.Grace.Milliseconds())
 	a.health.drain()
 	a.admission.Drain()
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.config.Grace)

@@ -418,7 +418,7 @@ func (g *generation) count() {
 		next, err := j.newGeneration(j.ctx, j.spec)
 		if err != nil {
 			j.failed.Add(1)
-			j.log.Error("the zygote could not be renewed; the old one goes on", "error", err, "again_in", renewAgain)
+			j.log.Error("the zygote could not be renewed; the old one goes on", "error", err, "again_in_ms", renewAgain.Milliseconds())
 			j.pause(renewAgain)
 			g.renewing.Store(false)
 			return

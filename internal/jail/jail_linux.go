@@ -188,14 +188,14 @@ func (j *Jail) keepAlive() {
 			backoff = least
 		}
 		for !g.isRetired() && j.ctx.Err() == nil {
-			j.log.Warn("a zygote is gone; starting another", "age", age.Round(time.Millisecond))
+			j.log.Warn("a zygote is gone; starting another", "age_ms", age.Milliseconds())
 			next, err := j.newGeneration(j.ctx, j.spec)
 			if err == nil {
 				j.lost.Add(1)
 				j.install(next)
 			} else {
 				j.failed.Add(1)
-				j.log.Error("the zygote could not be started", "error", err, "again_in", backoff)
+				j.log.Error("the zygote could not be started", "error", err, "again_in_ms", backoff.Milliseconds())
 			}
 			// After a success, too: one that dies at once is not replaced at once.
 			j.pause(backoff)
