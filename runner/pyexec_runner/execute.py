@@ -14,6 +14,7 @@ import functools
 import gc
 import io
 import json
+import mmap
 import os
 import resource
 import select
@@ -30,7 +31,7 @@ globals()["__builtins__"] = dict(vars(builtins))  # see report.py
 _CO_VARARGS, _CO_COROUTINE = 0x04, 0x80
 _UNWRAP_STEPS = 20
 _RESERVE = 1 << 20  # bytes, given back when memory has run out, so that it can be reported
-_STATM_UNREADABLE = 1 << 30  # address space assumed to be in use where the kernel does not say
+_MIB, _ADDRESSES = 1 << 20, 1 << 47  # of which a process has no more
 
 _os_write, _os_close = os.write, os.close
 _poll = select.select
@@ -127,7 +128,9 @@ def _prepare(options: Options) -> None:
     for file in options.get("files", ()):
         _write_file(file["path"], collect.decode(file["content_base64"]))
     if options.get("address_space") and options.get("memory_bytes"):
-        limit = _address_space() + options["memory_bytes"]
+        limit, most = address_space() + options["memory_bytes"], resource.getrlimit(resource.RLIMIT_AS)[1]
+        if most != resource.RLIM_INFINITY:
+            limit = min(limit, most)
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
@@ -202,12 +205,36 @@ def _write_file(path: str, content: bytes) -> None:
         ) from None
 
 
-def _address_space() -> int:
+def address_space() -> int:
+    """How much is in use, to a MiB: the least limit that leaves room for a page more.
+
+    The kernel tells it in /proc alone, which may be masked, or closed by Landlock.
+    """
+    low, high = 0, 16 * _MIB
+    while high < _ADDRESSES and not _has_room(high):
+        low, high = high, high * 2
+    while high - low > _MIB:
+        middle = (low + high) // 2
+        if _has_room(middle):
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+def _has_room(limit: int) -> bool:
+    """Leaves the limit as it was."""
+    before = resource.getrlimit(resource.RLIMIT_AS)
     try:
-        with open("/proc/self/statm", "rb") as f:
-            return int(f.read().split()[0]) * resource.getpagesize()
-    except (OSError, ValueError, IndexError):
-        return _STATM_UNREADABLE
+        resource.setrlimit(resource.RLIMIT_AS, (limit, before[1]))
+        mmap.mmap(-1, mmap.PAGESIZE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS).close()
+    except (OSError, MemoryError):
+        return False
+    except ValueError:  # more than the hard limit, which there was before
+        return True
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+    return True
 
 
 # --- the script -------------------------------------------------------------

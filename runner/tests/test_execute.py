@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
+import resource
+import subprocess
 import sys
 import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from support import SHARED, run
+from support import RUNNER, SHARED, run
 
 
 class ResultTest(unittest.TestCase):
@@ -113,6 +116,19 @@ class EndTest(unittest.TestCase):
         for body in ("x = [0] * (1 << 33)", "x = []\n  while 1: x.append('a' * 1000)"):
             got = run(f"def main():\n  {body}\n  return 1", memory_bytes=100 << 20, address_space=True)
             self.assertEqual(got.error["type"], "memory_limit")
+
+    def test_address_space_is_known_without_proc(self) -> None:
+        code = (
+            "import resource, sys; sys.path.insert(0, sys.argv[1]); from pyexec_runner import execute\n"
+            "with open('/proc/self/statm') as f: told = int(f.read().split()[0]) * resource.getpagesize()\n"
+            "print(execute.address_space() - told, resource.getrlimit(resource.RLIMIT_AS)[0])"
+        )
+        for most in (resource.RLIM_INFINITY, 1 << 30):
+            limit = functools.partial(resource.setrlimit, resource.RLIMIT_AS, (most, most))
+            out = subprocess.check_output([sys.executable, "-c", code, str(RUNNER)], text=True, preexec_fn=limit)
+            error, left = map(int, out.split())
+            self.assertLess(abs(error), 3 << 20, most)
+            self.assertEqual(left, most)
 
     def test_what_is_left_running_changes_nothing(self) -> None:
         scripts = [
