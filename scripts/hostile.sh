@@ -23,7 +23,12 @@ if [ "$1" != --all ]; then
 	exec "${command[@]}" -policy off,standard "${more[@]}"
 fi
 uids=$(id -u)
-[ "$uids" -ne 0 ] || uids=0,54321
+if [ "$uids" -eq 0 ]; then
+	user=54321
+	setpriv --reuid "$user" --clear-groups test -x "$TEST_BINARY" ||
+		die "an ordinary user cannot reach $TEST_BINARY: the whole matrix needs a checkout outside of private folders such as /root"
+	uids=0,$user
+fi
 exec "${command[@]}" -dir "${SHARED_DIR:-../shared}/hostile" -dir e2e/hostile -repeat "${REPEAT:-3}" -uid "$uids" \
 	-force-level full,namespaces-masked-proc,namespaces-no-landlock,landlock \
 	-policy off,standard -mode parallel,shuffled,alone -rotate "${more[@]}"
