@@ -283,6 +283,7 @@ func difference(before, now Snapshot, slack int) []string {
 	}
 	for what, n := range now.counts() {
 		allowed := was[what]
+		children := max(0, len(now.Processes)-len(before.Processes))
 		// How many slots there are, and how many have a child that waits, is
 		// the pool's to choose by demand: what those have is no leftover.
 		if slack > 0 {
@@ -292,11 +293,11 @@ func difference(before, now Snapshot, slack int) []string {
 					allowed = max(allowed, 2*len(slots)+zygoteProcesses)
 				}
 			case "descriptors":
-				allowed += slack + 12*added + 6*max(0, len(now.Processes)-len(before.Processes))
+				allowed += slack + 12*added + 6*children
 			case "cgroups":
 				allowed += 3 * added
 			case "namespaces":
-				allowed += 10 * added
+				allowed += 10*added + 2*children // each has its mounts, and with egress its network
 			}
 		}
 		if n > allowed {
