@@ -70,7 +70,7 @@ func schemathesis(ctx context.Context, t *testing.T, url string, examples, seed 
 func TestFuzz(t *testing.T) {
 	tool(t)
 	// A pool of one size, so that what is left over shows.
-	server := e2etest.Start(t, "--metrics-addr=off", "--timeout=2s", "--concurrency=4", "--ready=4")
+	server := e2etest.Start(t, "--timeout=2s", "--concurrency=4", "--ready=4")
 	before := server.Settle()
 	rounds, requests, rows := 0, 0, 0
 	began := time.Now()
@@ -121,7 +121,7 @@ func TestFuzz(t *testing.T) {
 // found out.
 func TestFuzzFinds(t *testing.T) {
 	path := tool(t)
-	server := e2etest.Start(t, "--metrics-addr=off")
+	server := e2etest.Start(t)
 	file := filepath.Join(t.TempDir(), "openapi.json")
 	document := `{"openapi":"3.1.0","info":{"title":"t","version":"1"},"paths":{"/livez":{"get":{"responses":{"200":{"description":"d",
 		"content":{"application/json":{"schema":{"type":"object","required":["promised"]}}}}}}}}}`

@@ -23,7 +23,7 @@ print("valid")
 // TestDocumentIsOpenAPI: the document is what the specification wants.
 func TestDocumentIsOpenAPI(t *testing.T) {
 	python := filepath.Join(filepath.Dir(tool(t)), "python")
-	server := e2etest.Start(t, "--metrics-addr=off")
+	server := e2etest.Start(t)
 	res, err := http.Get(server.BaseURL + "/openapi.json")
 	if err != nil {
 		t.Fatal(err)

@@ -21,7 +21,7 @@ import (
 func start(t *testing.T, args ...string) *e2etest.Server {
 	t.Helper()
 	e2etest.RequireServer(t)
-	return e2etest.Start(t, append([]string{"--metrics-addr=off"}, args...)...)
+	return e2etest.Start(t, args...)
 }
 
 // choose picks an example by its name.

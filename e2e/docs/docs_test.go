@@ -154,7 +154,7 @@ func (r *reader) shell(at string, b block) (out string) {
 	for text := b.text; text != ""; {
 		before, args := text, []string(nil)
 		if m := serve.FindStringSubmatchIndex(text); m != nil {
-			before, args, text = text[:m[0]], append(strings.Fields(text[m[2]:m[3]]), "--metrics-addr=off"), text[m[1]:]
+			before, args, text = text[:m[0]], strings.Fields(text[m[2]:m[3]]), text[m[1]:]
 		} else {
 			text = ""
 		}

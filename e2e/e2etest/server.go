@@ -30,7 +30,7 @@ const (
 
 // Config says how to start a server.
 type Config struct {
-	Args []string  // flags of pyexec serve, after --addr=127.0.0.1:0
+	Args []string  // flags of pyexec serve, after --addr=127.0.0.1:0 --metrics-addr=off
 	Env  []string  // KEY=VALUE, added to the environment of the test
 	Log  io.Writer // gets the server's log; nil keeps only its end, for failures
 
@@ -94,7 +94,7 @@ func Launch(ctx context.Context, config Config) (*Server, error) {
 	if config.TLS {
 		server.scheme = "https://"
 	}
-	server.cmd = exec.Command(binary, append([]string{"serve", "--addr=127.0.0.1:0"}, config.Args...)...)
+	server.cmd = exec.Command(binary, append([]string{"serve", "--addr=127.0.0.1:0", "--metrics-addr=off"}, config.Args...)...)
 	server.cmd.Dir = config.Dir
 	server.cmd.Env = append(append(os.Environ(), Installed()...), config.Env...)
 	server.cmd.Stdout = server.log

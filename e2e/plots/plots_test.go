@@ -58,7 +58,7 @@ func TestPlots(t *testing.T) {
 	env := environment(t)
 	for _, level := range []string{"full", "landlock"} {
 		t.Run(level, func(t *testing.T) {
-			server := e2etest.StartWith(t, e2etest.Config{Env: env, Args: []string{"--unsafe-force-level=" + level, "--metrics-addr=off"}})
+			server := e2etest.StartWith(t, e2etest.Config{Env: env, Args: []string{"--unsafe-force-level=" + level}})
 			c, err := client.New(server.BaseURL)
 			if err != nil {
 				t.Fatal(err)

@@ -47,8 +47,7 @@ func run(ctx context.Context) error {
 	go func() { _ = receiver.Serve(listener) }()
 	defer receiver.Close()
 	server, err := e2etest.Launch(ctx, e2etest.Config{
-		Args: []string{"--metrics-addr=off"},
-		Env:  []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://" + listener.Addr().String()},
+		Env: []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://" + listener.Addr().String()},
 	})
 	if err != nil {
 		return err
