@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // Allow is what a run may reach over the network: nothing, when it is empty.
@@ -47,6 +48,9 @@ func ParseDestination(s string) (Destination, error) {
 	}
 	if _, err := netip.ParseAddr(canonical); err == nil && subdomains {
 		return Destination{}, fmt.Errorf("%q: an address has no subdomains", clipped(s))
+	}
+	if !subdomains && (canonical == publicWord || canonical == NoNetwork) {
+		return Destination{}, fmt.Errorf("%q: %s and %s are words of the rules, the second alone and without a port, and no hosts", clipped(s), publicWord, NoNetwork)
 	}
 	return Destination{Host: canonical, Subdomains: subdomains, Port: port}, nil
 }
@@ -115,7 +119,10 @@ func CanonicalHost(s string) (string, error) {
 		}
 		return addr.String(), nil
 	}
-	name := strings.ToLower(strings.TrimSuffix(s, "."))
+	name := strings.TrimSuffix(s, ".")
+	if strings.IndexFunc(name, func(r rune) bool { return r >= utf8.RuneSelf }) < 0 {
+		name = strings.ToLower(name) // which makes ASCII letters of some others, as of the Kelvin sign
+	}
 	if len(name) > 253 || name == "" {
 		return "", errors.New("a host's name has between 1 and 253 characters")
 	}
@@ -184,10 +191,12 @@ func (a Allow) Permits(host string, port uint16) bool {
 }
 
 // Covers says whether all that d names is allowed: a request may narrow what
-// it may reach, and not widen it.
+// it may reach, and not widen it. Local names are not among the public ones:
+// who may reach one has it named by the operator.
 func (a Allow) Covers(d Destination) bool {
 	if slices.ContainsFunc(a, func(rule Destination) bool {
-		return rule.hasHosts(d) && (rule.Port == d.Port || d.Port != 0 && rule.hasPort(d.Port))
+		named := rule.hasHosts(d) && (!rule.Public || !d.isLocal())
+		return named && (rule.Port == d.Port || d.Port != 0 && rule.hasPort(d.Port))
 	}) {
 		return true
 	}
@@ -201,6 +210,28 @@ func (a Allow) Covers(d Destination) bool {
 
 func (d Destination) hasPort(port uint16) bool {
 	return d.Port == port || d.Port == 0 && (port == 80 || port == 443)
+}
+
+func (d Destination) isLocal() bool {
+	if d.Subdomains {
+		return IsLocal("any." + d.Host)
+	}
+	return !d.Public && IsLocal(d.Host)
+}
+
+// localNames are the endings of names that mean something inside one network
+// only; so do names without a dot.
+var localNames = []string{
+	"localhost", "localdomain", "local", "internal", "intranet", "lan", "home", "corp", "private",
+	"home.arpa", "test", "invalid", "onion", "svc", "consul",
+}
+
+// IsLocal says whether a canonical host is a name of no public host.
+func IsLocal(host string) bool {
+	if _, err := netip.ParseAddr(host); err == nil {
+		return false
+	}
+	return !strings.Contains(host, ".") || slices.ContainsFunc(localNames, func(end string) bool { return strings.HasSuffix(host, "."+end) })
 }
 
 // hasHosts says whether every host of other is one of d.

@@ -103,6 +103,14 @@ func TestCovers(t *testing.T) {
 			}
 		}
 	}
+	for _, local := range []string{"db.internal", "*.internal", "*.db.internal", "printer.local:80", "redis", "*.svc"} {
+		if allow(t, "public")[:1].Covers(allow(t, local)[0]) {
+			t.Errorf("public covers %s", local)
+		}
+		if !allow(t, "public,"+local).Covers(allow(t, local)[0]) {
+			t.Errorf("%s does not cover itself beside public", local)
+		}
+	}
 	if both := allow(t, "a.example.com:80,a.example.com:443"); !both.Covers(allow(t, "a.example.com")[0]) {
 		t.Error("two ports do not cover the rule that stands for both")
 	}

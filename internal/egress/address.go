@@ -4,9 +4,10 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"strings"
 	"sync"
 	"time"
+
+	pyexec "github.com/python-code-executor/pyexec"
 )
 
 // globalUnicast is all of IPv6 that is given out to the world. Outside it are
@@ -80,28 +81,13 @@ var metadataNames = []string{
 	"metadata.tencentyun.com", "metadata.oraclecloud.com", "rancher-metadata",
 }
 
-// localNames are the endings of names that mean something inside one network
-// only; so do names without a dot.
-var localNames = []string{
-	"localhost", "localdomain", "local", "internal", "intranet", "lan", "home", "corp", "private",
-	"home.arpa", "test", "invalid", "onion", "svc", "consul",
-}
-
 // whyLocal says why a canonical name is none of a public host; "" when it is.
 func whyLocal(name string) string {
-	if _, err := netip.ParseAddr(name); err == nil {
-		return ""
-	}
-	if slices.Contains(metadataNames, name) {
+	switch {
+	case slices.Contains(metadataNames, name):
 		return "a metadata server"
-	}
-	if !strings.Contains(name, ".") {
+	case pyexec.IsLocal(name):
 		return "a local one"
-	}
-	for _, end := range localNames {
-		if strings.HasSuffix(name, "."+end) {
-			return "a local one"
-		}
 	}
 	return ""
 }
