@@ -21,7 +21,7 @@ func TestLimits(t *testing.T) {
 		{"then nothing is begun", `(raw("GET http://www.example.com/endless HTTP/1.1\r\nHost: x\r\n\r\n"), SAID.clear(), plain("http://www.example.com/"), connect("www.example.com:443"))[2:]`, "[429,429]"},
 		{"a slow body ends in its time", `(plain("http://www.example.com/slow"), len(SAID[0]) < 2000)`, "[200,true]"},
 		{"a request that never ends", `raw("GET http://www.example.com/ HTTP/1.1\r\nX: ")`, "0"},
-		{"as many at once", `[raw("GET http://www.example.com/ HTTP/1.1\r\nHost: x\r\n\r\n") for held in [[socket.create_connection(PROXY) for _ in range(4)]]]`, "[429]"},
+		{"what sends nothing takes no place", `[raw("GET http://www.example.com/ HTTP/1.1\r\nHost: x\r\n\r\n") for held in [[socket.create_connection(PROXY) for _ in range(4)]]]`, "[200]"},
 		{"as many in sum", `[plain("http://www.example.com/") for _ in range(22)][-3:]`, "[200,429,429]"},
 	} {
 		a := execute(t, s, fmt.Sprintf(tools, c.try), nil)
@@ -35,6 +35,33 @@ func TestLimits(t *testing.T) {
 		}
 	}
 	// The handlers of the site end with the connections that were cut.
+	w.endless.Wait()
+}
+
+// TestPlaces: a run that stays within its number of connections is never told
+// that it has too many, and one that does not is.
+func TestPlaces(t *testing.T) {
+	w := inWorld(t)
+	const hold = `(lambda s: (s.sendall(b"GET http://www.example.com/slow HTTP/1.1\r\nHost: x\r\n\r\n"), s.recv(9), s)[2])(socket.create_connection(PROXY))`
+	for _, c := range []struct{ name, limits, try, want string }{
+		{"one after the other", "--egress-connections=1 --egress-requests=300", `set([plain("http://www.example.com/") for _ in range(100)] + [get("http://www.example.com/") for _ in range(100)])`, "[200]"},
+		{"tunnels that the other side keeps", "--egress-connections=2", `[(lambda s: (s.sendall(b"CONNECT www.example.com:80 HTTP/1.1\r\n\r\n"), s.recv(99), s.sendall(b"GET /linger HTTP/1.1\r\nHost: x\r\n\r\n"), s.close()))(socket.create_connection(PROXY)) for _ in range(2)] and plain("http://www.example.com/")`, "200"},
+		{"too many", "--egress-connections=2", `[raw("GET http://www.example.com/ HTTP/1.1\r\nHost: x\r\n\r\n", 9) for held in [[` + hold + ` for _ in range(2)]]]`, "[429]"},
+		{"a byte more does not keep one", "--egress-connections=1 --egress-time=1s", `[(time.sleep(.3), held.sendall(b"X"), plain("http://www.example.com/"))[2] for held in [` + hold + `]]`, "[200]"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s, _ := start(t, append(strings.Fields(c.limits), "--egress=www.example.com")...)
+			a := execute(t, s, fmt.Sprintf(tools, strings.Replace(c.try, "set(", "list(set(", 1)+strings.Repeat(")", strings.Count(c.try, "set("))), nil)
+			if !strings.HasPrefix(a.Text, `{"result":[`+c.want+`,`) {
+				t.Errorf("%.300s", a.Text)
+			}
+		})
+	}
+	s, out := start(t, "--egress=www.example.com", "--egress-time=1s")
+	execute(t, s, fmt.Sprintf(tools, `raw("GET http://www.example.com/upgrade HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")`), nil)
+	if lines := out.await(1, `"msg":"egress"`); len(lines) != 1 || !strings.Contains(lines[0], `"outcome":"cut"`) {
+		t.Errorf("an upgraded connection that its time ended: %s", lines)
+	}
 	w.endless.Wait()
 }
 

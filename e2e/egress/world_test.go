@@ -195,6 +195,29 @@ func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	case "/forged":
 		rw.Header().Set("Proxy-Status", "pyexec; error=forged")
 		fmt.Fprint(rw, "forged")
+	case "/hints":
+		rw.Header().Set("Trailer", "Proxy-Status")
+		rw.Header().Set("Proxy-Status", "pyexec; error=forged")
+		rw.WriteHeader(http.StatusEarlyHints)
+		rw.Header().Del("Proxy-Status")
+		fmt.Fprint(rw, "hints")
+		rw.Header().Set("Proxy-Status", "pyexec; error=forged")
+		rw.Header().Set(http.TrailerPrefix+"X-Last", "trailer")
+	case "/linger", "/upgrade": // does not close when the other side does
+		w.endless.Add(1)
+		defer w.endless.Done()
+		conn, _, err := http.NewResponseController(rw).Hijack()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		if r.URL.Path == "/upgrade" {
+			_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+		}
+		_, err = io.Copy(io.Discard, conn)
+		for end := time.Now().Add(8 * time.Second); err == nil && time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+			_, err = conn.Write([]byte("."))
+		}
 	case "/endless", "/slow":
 		w.endless.Add(1)
 		defer w.endless.Done()

@@ -39,7 +39,6 @@ func (s *session) admit(raw net.Conn) *clientConn {
 		return nil
 	}
 	c := &clientConn{Conn: raw, session: s, ack: newQuickAck(raw), line: &record{began: time.Now(), outcome: Malformed}}
-	c.tooMany = s.open >= limits.AtOnce
 	s.accepted++
 	c.overall, c.quiet = s.accepted > limits.Requests, s.accepted > limits.Requests+1
 	c.timer = time.AfterFunc(limits.Time, func() { c.cut(errTime) })
@@ -60,7 +59,6 @@ type clientConn struct {
 	ack     quickAck
 	once    sync.Once
 
-	tooMany bool // there were AtOnce others when it came
 	overall bool // the run has had its number of them
 	quiet   bool // and has been told before: no more lines in the log
 
@@ -68,7 +66,8 @@ type clientConn struct {
 	handled atomic.Bool // somebody ends its record
 
 	mu  sync.Mutex
-	why error // it was cut
+	why error       // it was cut
+	up  *serverConn // cut with it
 }
 
 var (
@@ -85,6 +84,21 @@ func (c *clientConn) Read(b []byte) (int, error) {
 		c.ack.now()
 	}
 	return n, err
+}
+
+// Write implements net.Conn. What the HTTP server itself answers, to what is no
+// request, has no reason in it and may be a 5xx.
+func (c *clientConn) Write(b []byte) (int, error) {
+	if c.handled.Load() {
+		return c.Conn.Write(b)
+	}
+	if c.line.reason != "" {
+		return len(b), nil // the rest of an answer that was replaced
+	}
+	no := unreadable(b)
+	c.line.reason = no.logged()
+	_, err := c.Conn.Write(no.answer())
+	return len(b), err
 }
 
 // CloseWrite tells the script that no more comes. The HTTP server calls it
@@ -107,8 +121,21 @@ func (c *clientConn) cut(why error) {
 	if c.why == nil {
 		c.why = why
 	}
+	up := c.up
 	c.mu.Unlock()
 	_ = c.Close()
+	if up != nil {
+		// The HTTP server need not notice the close: it reads one byte ahead.
+		_ = up.Close()
+	}
+}
+
+// connected makes up the connection's other side, unless it was cut meanwhile.
+func (c *clientConn) connected(up *serverConn) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.up = up
+	return c.why
 }
 
 func (c *clientConn) cutBy() error {
@@ -149,6 +176,7 @@ func (c *clientConn) end() {
 type serverConn struct {
 	net.Conn
 	client *clientConn
+	half   atomic.Bool // the client has said its last word
 	once   sync.Once
 }
 
@@ -156,6 +184,9 @@ type serverConn struct {
 func (c *serverConn) Read(b []byte) (int, error) {
 	if err := c.left(); err != nil {
 		return 0, err
+	}
+	if c.half.Load() {
+		_ = c.SetReadDeadline(time.Now().Add(halfTime))
 	}
 	n, err := c.Conn.Read(b)
 	s := c.client.session
@@ -189,8 +220,11 @@ func (c *serverConn) left() error {
 	return errBytes
 }
 
-// CloseWrite tells the other side that no more comes.
+// CloseWrite tells the other side that no more comes. A client that has closed
+// all looks the same as one that waits for an answer, so this is for a while.
 func (c *serverConn) CloseWrite() error {
+	c.half.Store(true)
+	_ = c.SetReadDeadline(time.Now().Add(halfTime))
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
 	}
@@ -200,6 +234,9 @@ func (c *serverConn) CloseWrite() error {
 // Close implements net.Conn.
 func (c *serverConn) Close() error {
 	err := c.Conn.Close()
-	c.once.Do(func() { c.client.session.leave(c) })
+	c.once.Do(func() {
+		<-c.client.session.places
+		c.client.session.leave(c)
+	})
 	return err
 }

@@ -18,10 +18,28 @@ type refusal struct {
 	status  int
 	outcome Outcome
 	message string
-	cause   error // for nobody but the tests
+	cause   error  // for nobody but the tests
+	words   string // of the script's, which are not for the log; they end the message
 }
 
-func (r *refusal) Error() string { return r.message }
+func (r *refusal) Error() string { return r.message + r.words }
+
+// logged is the message without the script's own words.
+func (r *refusal) logged() string { return r.message }
+
+// answer is the refusal as the answer to a request. It is in the status line,
+// which is what clients show of a CONNECT that fails, and in the body. RFC 9209
+// has the header: with it a refusal is told from an answer of the destination.
+func (r *refusal) answer() []byte {
+	body := r.Error() + "\n"
+	return fmt.Appendf(nil, "HTTP/1.1 %d %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\nProxy-Status: pyexec; error=%s\r\nConnection: close\r\n\r\n%s",
+		r.status, r.Error(), len(body), proxyErrors[r.outcome], body)
+}
+
+var proxyErrors = map[Outcome]string{
+	Malformed: "http_request_error", NotAllowed: "http_request_denied", Forbidden: "destination_ip_prohibited",
+	Unresolved: "dns_error", Unreachable: "destination_unavailable", Limited: "connection_limit_reached", Cut: "connection_terminated",
+}
 
 func refuse(status int, outcome Outcome, format string, args ...any) *refusal {
 	return &refusal{status: status, outcome: outcome, message: fmt.Sprintf(format, args...)}
@@ -43,7 +61,9 @@ func targetOf(text string, port uint16) (target, *refusal) {
 	d, err := pyexec.ParseDestination(text)
 	switch {
 	case err != nil:
-		return target{}, refuse(400, Malformed, "the destination is not HOST:PORT: %s", ascii(err.Error()))
+		no := refuse(400, Malformed, "the destination is not HOST:PORT")
+		no.words = ": " + ascii(err.Error())
+		return target{}, no
 	case d.Public:
 		d.Host = "public" // a name like any other here; it has no dot, and is refused for that
 	case d.Subdomains:
@@ -73,7 +93,7 @@ func ascii(s string) string {
 // looked up.
 func (s *session) allowed(t target) *refusal {
 	if !s.req.Allow.Permits(t.host, t.port) {
-		return refuse(403, NotAllowed, "%s is not among the hosts that this run may reach; the server's operator names them with --egress, and a request may narrow them", t)
+		return refuse(403, NotAllowed, "%s is not among the hosts that this run may reach; the operator of the server names them with --egress, and a request may narrow them", t)
 	}
 	if s.proxy.opts.Unchecked {
 		return nil
@@ -109,7 +129,7 @@ func (s *session) resolve(ctx context.Context, t target) ([]netip.Addr, *refusal
 		// The dot at the end: no search domains, which lead into the server's own network.
 		found, err := s.proxy.resolver.LookupNetIP(ctx, "ip", t.host+".")
 		if err != nil || len(found) == 0 {
-			return nil, &refusal{502, Unresolved, fmt.Sprintf("the name %s has no address", t.host), err}
+			return nil, &refusal{status: 502, outcome: Unresolved, message: fmt.Sprintf("the name %s has no address", t.host), cause: err}
 		}
 		for _, addr := range found {
 			addrs = append(addrs, addr.Unmap()) // what is connected to is what is checked
@@ -145,7 +165,8 @@ func (p *Proxy) whyNot(addr netip.Addr) string {
 }
 
 // dial connects to the first of the addresses that answers. Names are out of
-// the game here: a resolver that changes its answer changes nothing.
+// the game here: a resolver that changes its answer changes nothing. The place
+// that the caller has taken goes back with the connection, or with the failure.
 func (s *session) dial(ctx context.Context, c *clientConn, addrs []netip.Addr, t target) (*serverConn, *refusal) {
 	ctx, cancel := context.WithTimeout(ctx, dialTime)
 	defer cancel()
@@ -169,11 +190,17 @@ func (s *session) dial(ctx context.Context, c *clientConn, addrs []netip.Addr, t
 		up := &serverConn{Conn: raw, client: c}
 		if !s.enter(up) {
 			_ = raw.Close()
-			return nil, &refusal{503, Cut, "the run ended", errEnded}
+			<-s.places
+			return nil, &refusal{status: 503, outcome: Cut, message: "the run ended", cause: errEnded}
+		}
+		if err := c.connected(up); err != nil {
+			_ = up.Close()
+			return nil, &refusal{status: 503, outcome: Cut, message: err.Error(), cause: err}
 		}
 		c.line.addr = addr
 		return up, nil
 	}
+	<-s.places
 	status, what := 502, "cannot be reached"
 	var timeout net.Error
 	switch {
@@ -182,5 +209,5 @@ func (s *session) dial(ctx context.Context, c *clientConn, addrs []netip.Addr, t
 	case errors.As(last, &timeout) && timeout.Timeout():
 		status, what = 504, "did not answer in time"
 	}
-	return nil, &refusal{status, Unreachable, fmt.Sprintf("%s %s", t, what), last}
+	return nil, &refusal{status: status, outcome: Unreachable, message: fmt.Sprintf("%s %s", t, what), cause: last}
 }

@@ -2,6 +2,7 @@ package egress
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -29,7 +30,7 @@ func (s *session) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	up, t, no := s.reach(c, r)
 	if no != nil {
-		c.line.outcome, c.line.reason, c.line.settled = no.outcome, no.message, true
+		c.line.outcome, c.line.reason, c.line.settled = no.outcome, no.logged(), true
 		s.answer(w, no)
 		return
 	}
@@ -41,7 +42,7 @@ func (s *session) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	c.line.outcome, c.line.reason = Cut, "one side went away in the middle of it" // forward ends by a panic then
 	s.forward(w, r, up, t)
-	if c.line.outcome == Cut {
+	if c.line.outcome == Cut && c.cutBy() == nil {
 		c.line.outcome, c.line.reason, c.line.settled = OK, "", true
 	}
 }
@@ -52,8 +53,6 @@ func (s *session) reach(c *clientConn, r *http.Request) (*serverConn, target, *r
 	switch {
 	case c.overall:
 		return nil, target{}, refuse(429, Limited, "the run has made its %d connections", limits.Requests)
-	case c.tooMany:
-		return nil, target{}, refuse(429, Limited, "the run has %d connections open, the most that it may have", limits.AtOnce)
 	case s.bytes.Load() >= int64(limits.Bytes):
 		return nil, target{}, refuse(429, Limited, "the run has sent and received its %s", limits.Bytes)
 	}
@@ -65,12 +64,50 @@ func (s *session) reach(c *clientConn, r *http.Request) (*serverConn, target, *r
 	if no := s.allowed(t); no != nil {
 		return nil, t, no
 	}
+	if !s.takePlace(r.Context()) {
+		return nil, t, refuse(429, Limited, "the run has %d connections open, the most that it may have", limits.AtOnce)
+	}
 	addrs, no := s.resolve(r.Context(), t)
 	if no != nil {
+		<-s.places
 		return nil, t, no
 	}
 	up, no := s.dial(r.Context(), c, addrs, t)
 	return up, t, no
+}
+
+// takePlace waits until the run has fewer than AtOnce connections: it may be
+// done with one that the destination has yet to close.
+func (s *session) takePlace(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, placeTime)
+	defer cancel()
+	select {
+	case s.places <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// unreadable is the proxy's answer in the place of the HTTP server's own, of
+// which the status counts.
+func unreadable(answer []byte) *refusal {
+	no := refuse(400, Malformed, "this is no HTTP request that can be read")
+	fields := bytes.Fields(answer[:min(len(answer), 100)])
+	if len(fields) < 2 {
+		return no
+	}
+	switch string(fields[1]) {
+	case "417":
+		no = refuse(417, Malformed, "of Expect the proxy knows 100-continue alone")
+	case "431":
+		no = refuse(431, Malformed, "the request's header is larger than %d KiB", maxHeader>>10)
+	case "501":
+		no.message = "of transfer codings the proxy takes chunked alone"
+	case "505":
+		no.message = "the proxy speaks HTTP/1.0 and HTTP/1.1"
+	}
+	return no
 }
 
 // destination is the host that a request names. The Host header counts for
@@ -98,9 +135,7 @@ func destination(r *http.Request) (target, *refusal) {
 	return targetOf(r.URL.Host, 80)
 }
 
-// answer refuses a request in the status line, which is what clients show of a
-// CONNECT that fails, and in the body. RFC 9209 has the header: with it a
-// refusal is told from an answer of the destination.
+// answer refuses a request.
 func (s *session) answer(w http.ResponseWriter, no *refusal) {
 	conn, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -108,17 +143,9 @@ func (s *session) answer(w http.ResponseWriter, no *refusal) {
 	}
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(lingerTime))
-	body := no.message + "\n"
-	_, err = fmt.Fprintf(conn, "HTTP/1.1 %d %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\nProxy-Status: pyexec; error=%s\r\nConnection: close\r\n\r\n%s",
-		no.status, no.message, len(body), proxyErrors[no.outcome], body)
-	if err == nil {
+	if _, err := conn.Write(no.answer()); err == nil {
 		linger(conn, buffered.Reader)
 	}
-}
-
-var proxyErrors = map[Outcome]string{
-	Malformed: "http_request_error", NotAllowed: "http_request_denied", Forbidden: "destination_ip_prohibited",
-	Unresolved: "dns_error", Unreachable: "destination_unavailable", Limited: "connection_limit_reached", Cut: "connection_terminated",
 }
 
 // linger lets the client read its answer: closing with bytes unread would
@@ -185,14 +212,14 @@ func (s *session) forward(w http.ResponseWriter, r *http.Request, up *serverConn
 		FlushInterval: -1,
 		ErrorLog:      log.New(io.Discard, "", 0),
 		ModifyResponse: func(resp *http.Response) error {
-			resp.Header.Del("Proxy-Status") // the proxy's own word
+			resp.Header.Del("Proxy-Status") // of an upgrade, whose header does not go through others
 			return nil
 		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			if r.Context().Err() != nil {
 				panic(http.ErrAbortHandler) // nobody is there to be answered
 			}
-			no := &refusal{502, Unreachable, fmt.Sprintf("%s did not answer as HTTP servers do", t), err}
+			no := &refusal{status: 502, outcome: Unreachable, message: fmt.Sprintf("%s did not answer as HTTP servers do", t), cause: err}
 			if errors.Is(err, errBytes) {
 				no = refuse(429, Limited, "the run has sent and received its %s", s.proxy.opts.Limits.Bytes)
 			}
@@ -200,5 +227,24 @@ func (s *session) forward(w http.ResponseWriter, r *http.Request, up *serverConn
 			s.answer(w, no)
 		},
 	}
-	proxy.ServeHTTP(w, r)
+	proxy.ServeHTTP(others{w}, r)
+	others{w}.silence() // of trailers
 }
+
+// others writes the answers of destinations: Proxy-Status is the proxy's own
+// word, also in what comes before an answer (103) and after it (trailers).
+type others struct{ http.ResponseWriter }
+
+func (w others) silence() {
+	w.Header().Del("Proxy-Status")
+	w.Header().Del(http.TrailerPrefix + "Proxy-Status")
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (w others) WriteHeader(status int) {
+	w.silence()
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap is for http.ResponseController.
+func (w others) Unwrap() http.ResponseWriter { return w.ResponseWriter }

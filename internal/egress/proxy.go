@@ -81,8 +81,10 @@ const (
 	headerTime  = 5 * time.Second
 	resolveTime = 5 * time.Second
 	dialTime    = 5 * time.Second
-	lingerTime  = time.Second // for a client to read why it was refused
-	spare       = 64          // connections beyond AtOnce that are told so; more are closed without a word
+	placeTime   = 5 * time.Second // for one of AtOnce others to end
+	halfTime    = 2 * time.Second // between a destination's words to a client that has said its last
+	lingerTime  = time.Second     // for a client to read why it was refused
+	spare       = 64              // connections beyond AtOnce that may wait; more are closed without a word
 )
 
 // session is one run's use of the proxy.
@@ -92,7 +94,8 @@ type session struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 
-	bytes atomic.Int64 // in both directions
+	bytes  atomic.Int64  // in both directions
+	places chan struct{} // one for each request under way
 
 	wg       sync.WaitGroup // joined under mu, and only while not closed
 	mu       sync.Mutex
@@ -105,7 +108,7 @@ type session struct {
 // Serve accepts what req's run sends to its listener. The caller must call stop
 // when the run has ended: it cuts what is open and waits until nothing is left.
 func (p *Proxy) Serve(listener net.Listener, req pyexec.Request) (stop func()) {
-	s := &session{proxy: p, req: req, conns: map[net.Conn]bool{}}
+	s := &session{proxy: p, req: req, places: make(chan struct{}, p.opts.Limits.AtOnce), conns: map[net.Conn]bool{}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	server := &http.Server{
 		Handler:                      s,
