@@ -185,6 +185,7 @@ func TestWithoutEgress(t *testing.T) {
 		{"pandas", "import pandas as pd\ndef main():\n    return pd.read_csv('http://www.example.com/csv').to_dict()", "urllib.error.URLError"},
 		{"socket", "import socket\ndef main():\n    return socket.create_connection(('www.example.com', 80))", "ConnectionError"},
 		{"socket to an address", "import socket\ndef main():\n    return socket.create_connection(('93.184.216.34', 80))", "ConnectionError"},
+		{"gethostbyname", "import socket\ndef main():\n    return socket.gethostbyname('www.example.com')", "ConnectionError"},
 		{"http.client", "import http.client\ndef main():\n    return http.client.HTTPConnection('www.example.com').request('GET', '/')", "ConnectionError"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -219,7 +220,7 @@ func TestARequestMayOnlyNarrow(t *testing.T) {
 		t.Errorf("what was asked for: %s", a.Text)
 	}
 	for _, url := range []string{"https://www.example.com/", "http://www.example.com/", "http://other.example.net:8080/"} {
-		if a := ask(url, "api.example.com"); !strings.Contains(a.Text, "is not among the hosts that this run may reach") {
+		if a := ask(url, "api.example.com"); !strings.Contains(a.Text, "is not among the hosts that this run may reach; the operator of the server names them with --egress") {
 			t.Errorf("%s, which was not asked for: %s", url, a.Text)
 		}
 	}
@@ -240,6 +241,29 @@ func TestARequestMayOnlyNarrow(t *testing.T) {
 }
 
 // TestLog: one line a connection, without what is secret.
+// TestLocalNamesAreNamedByTheOperator: with public they are not, and a request
+// cannot name one.
+func TestLocalNamesAreNamedByTheOperator(t *testing.T) {
+	inWorld(t)
+	get := "import requests\ndef main():\n    return requests.get('http://db.internal/').status_code"
+	public, _ := start(t, "--egress=public")
+	for _, name := range []string{"db.internal", "*.internal", "nothing.internal", "kubernetes"} {
+		a := execute(t, public, get, map[string]any{"network": map[string]any{"allow": []string{name}}})
+		if a.Status != 400 || a.Error.Field != "network.allow[0]" {
+			t.Errorf("%s: %s", name, a.Text)
+		}
+	}
+	if a := execute(t, public, get, nil); a.Result != 403.0 {
+		t.Errorf("public: %s", a.Text)
+	}
+	named, _ := start(t, "--egress=public,db.internal")
+	for _, more := range []map[string]any{nil, {"network": map[string]any{"allow": []string{"db.internal"}}}} {
+		if a := execute(t, named, get, more); a.Result != 200.0 {
+			t.Errorf("named: %s", a.Text)
+		}
+	}
+}
+
 func TestLog(t *testing.T) {
 	w := inWorld(t)
 	s, out := start(t, "--egress=www.example.com")
@@ -251,13 +275,17 @@ def main():
     try:
         requests.get("https://hidden-user:hidden-word@other.example.net/path-of-it")
     except requests.exceptions.ProxyError:
-        return True
+        pass
+    import socket
+    with socket.create_connection(("127.0.0.1", 3128)) as s:
+        s.sendall(b"CONNECT hidden=word:443 HTTP/1.1\r\n\r\n")
+        return s.recv(999).decode()
 `, trusting(w))
-	if a.Result != true {
+	if said, _ := a.Result.(string); !strings.Contains(said, `"hidden=word:443"`) {
 		t.Fatal(a.Text)
 	}
-	lines := out.await(3, `"msg":"egress"`)
-	if len(lines) != 3 {
+	lines := out.await(4, `"msg":"egress"`)
+	if len(lines) != 4 {
 		t.Fatalf("%d lines: %s", len(lines), lines)
 	}
 	for _, want := range []string{ // a tunnel's line comes with its end

@@ -29,10 +29,10 @@ _URL = f"http://{ADDRESS}:{PORT}"
 _BACKLOG = 64
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 0x1
 _INET = (-1, socket.AF_INET, socket.AF_INET6)  # -1: what socket() takes for its default
-_REFUSED = re.compile(r"Tunnel connection failed: \d+ ([^'\"]+)")
+_REFUSED = re.compile(r"Tunnel connection failed: \d+ (.+)")
 
 _OFF = "scripts have no network on this server; its operator can allow hosts with --egress, as in --egress={host}"
-_NONE = "this run may reach no network: neither its request nor the server's settings allow a host"
+_NONE = "this run may reach no network: its request, or the settings of its caller, allow no host"
 _PROXY = "this run reaches the network by its HTTP proxy alone (the variables HTTP_PROXY and HTTPS_PROXY), which looks up names, too"
 
 _why = _OFF  # for this process; a child's is set before its run
@@ -49,6 +49,7 @@ def _error(host: object) -> ConnectionError:
 # --- in the zygote ------------------------------------------------------------
 
 _getaddrinfo = socket.getaddrinfo
+_GETHOSTBYNAME = {name: getattr(socket, name) for name in ("gethostbyname", "gethostbyname_ex")}
 _socket_init = socket.socket.__init__
 
 
@@ -57,6 +58,16 @@ def _explained_getaddrinfo(host: Any, port: Any, family: int = 0, type: int = 0,
         return _getaddrinfo(host, port, family, type, proto, flags)
     except socket.gaierror:
         raise _error(host) from None
+
+
+def _explained_lookup(lookup: Callable[[str], Any]) -> Callable[[str], Any]:
+    def explained(hostname: str) -> Any:
+        try:
+            return lookup(hostname)
+        except socket.gaierror:
+            raise _error(hostname) from None
+
+    return explained
 
 
 def _explained_init(self: Any, family: int = -1, type: int = -1, proto: int = -1, fileno: Any = None) -> None:
@@ -73,6 +84,8 @@ def explain(config: dict[str, Any]) -> None:
     global _why
     _why = _NONE if config["egress_offered"] else _OFF
     socket.getaddrinfo = _explained_getaddrinfo
+    for name, lookup in _GETHOSTBYNAME.items():
+        setattr(socket, name, _explained_lookup(lookup))
     socket.socket.__init__ = _explained_init  # type: ignore[method-assign]
     adapters = sys.modules.get("requests.adapters")
     if adapters is not None and not hasattr(adapters.HTTPAdapter.send, "__wrapped__"):
@@ -90,13 +103,25 @@ def _explained_send(adapter: Any, send: Callable[..., Any]) -> Callable[..., Any
         try:
             return send(self, request, *args, **kwargs)
         except exceptions.ProxyError as failed:
-            said = _REFUSED.search(str(failed))
+            said = _proxy_said(failed)
             if said is None:
                 raise
-            raise exceptions.ProxyError(said[1], request=request) from None
+            raise exceptions.ProxyError(said, request=request) from None
 
     explained.__wrapped__ = send  # type: ignore[attr-defined]
     return explained
+
+
+def _proxy_said(failed: BaseException) -> str | None:
+    """The proxy's sentence, from the bottom of what requests and urllib3 have wrapped around it."""
+    wrapped = [failed]
+    for err in wrapped:
+        said = _REFUSED.match(str(err))
+        if said is not None or len(wrapped) > 20:
+            return said and said[1]
+        inner = (*err.args, getattr(err, "reason", None), getattr(err, "original_error", None))
+        wrapped += [e for e in inner if isinstance(e, BaseException)]
+    return None
 
 
 # --- in a child that may reach out ----------------------------------------------
