@@ -24,7 +24,7 @@ type Source struct {
 // Load reads, checks and completes the settings. The error names every
 // problem, a line each; it is flag.ErrHelp when help was asked for.
 func Load(from Source) (Config, error) {
-	l := loader{values: map[string]given{}, env: map[string]string{}}
+	l := loader{values: map[string]given{}, env: map[string]string{}, faulty: map[string]bool{}}
 	for _, kv := range from.Env {
 		k, v, _ := strings.Cut(kv, "=")
 		l.env[k] = v
@@ -45,15 +45,14 @@ func Load(from Source) (Config, error) {
 		if !ok {
 			v = given{s.value, "default"}
 		}
-		if err := s.set(&c, v.value); err != nil {
+		for _, err := range each(s.set(&c, v.value)) {
+			l.faulty[s.name] = true
 			l.problem(fmt.Errorf("%s (%s): %w", s.name, v.from, err))
 		}
 	}
 	l.port(&c)
-	if len(l.problems) == 0 { // else it would complain about what was not set
-		l.problem(c.together())
-		c.defaults()
-	}
+	l.together(c)
+	c.defaults()
 	l.problem(c.locate(from.Executable, l.env["PATH"]))
 	return c, errors.Join(l.problems...)
 }
@@ -64,7 +63,19 @@ type given struct{ value, from string }
 type loader struct {
 	env      map[string]string
 	values   map[string]given // by the name of the setting, the strongest source
+	faulty   map[string]bool  // settings that are wrong by themselves
 	problems []error
+}
+
+// each is the errors that were joined to err.
+func each(err error) []error {
+	if all, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the outermost alone is a list of lines
+		return all.Unwrap()
+	}
+	if err == nil {
+		return nil
+	}
+	return []error{err}
 }
 
 func (l *loader) problem(err error) {
@@ -174,6 +185,8 @@ func (l *loader) file(name string) {
 		case !known[key]:
 			l.problem(fmt.Errorf("config %s, line %d: there is no setting %q", name, node.Line, key))
 		case err != nil:
+			_, given := l.values[key]
+			l.faulty[key] = !given
 			l.problem(fmt.Errorf("config %s, line %d: %s: %w", name, node.Line, key, err))
 		default:
 			l.give(key, value, fmt.Sprintf("%s, line %d", name, node.Line))
@@ -205,13 +218,32 @@ func scalar(node yaml.Node) (string, error) {
 // address that a flag or PYEXEC_ADDR gave keeps its host.
 func (l *loader) port(c *Config) {
 	port := l.env["PORT"]
-	host, _, err := net.SplitHostPort(c.Addr)
-	if port == "" || err != nil || strings.HasPrefix(l.values["addr"].from, "--") {
+	if port == "" || strings.HasPrefix(l.values["addr"].from, "--") {
 		return
 	}
 	if err := isPort(port); err != nil {
 		l.problem(fmt.Errorf("PORT: %w", err))
 		return
 	}
-	c.Addr = net.JoinHostPort(host, port)
+	if host, _, err := net.SplitHostPort(c.Addr); err == nil {
+		c.Addr = net.JoinHostPort(host, port)
+	}
+}
+
+// together checks the rules between settings. One that concerns a faulty
+// setting is left out: what it found would only follow from the fault.
+func (l *loader) together(c Config) {
+	rule := func(broken bool, problem string, of ...string) {
+		if broken && !slices.ContainsFunc(of, func(name string) bool { return l.faulty[name] }) {
+			l.problem(errors.New(problem))
+		}
+	}
+	rule((c.TLSCert == "") != (c.TLSKey == ""), "tls-cert, tls-key: one is no use without the other", "tls-cert", "tls-key")
+	rule(c.RequireAuth && c.KeysFile == "" && c.OIDCIssuer == "",
+		"require-auth: there is neither keys-file nor oidc-issuer, so nobody could be told from anybody", "keys-file", "oidc-issuer")
+	rule(c.OIDCIssuer != "" && c.OIDCAudience == "",
+		"oidc-audience: is needed with oidc-issuer: without it, tokens for any other service would be taken", "oidc-audience")
+	rule(c.OIDCIssuer == "" && (c.OIDCAudience != "" || len(c.OIDCScopes) > 0),
+		"oidc-issuer: is needed with oidc-audience and oidc-scopes", "oidc-issuer")
+	rule(c.Burst > 0 && c.Rate.Count == 0, "burst: there is no rate that it belongs to", "rate")
 }

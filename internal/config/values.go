@@ -79,20 +79,24 @@ func size(at func(*Config) *pyexec.Bytes, least, most pyexec.Bytes) func(*Config
 	}
 }
 
-func list(at func(*Config) *[]string) func(*Config, string) error {
+func list(at func(*Config) *[]string, check func([]string) error) func(*Config, string) error {
 	return func(c *Config, s string) error {
 		var all []string
+		var problems []error
 		for part := range strings.SplitSeq(s, ",") {
 			part = strings.TrimSpace(part)
-			if part != "" && strings.Trim(part, "abcdefghijklmnopqrstuvwxyz0123456789_-") != "" {
-				return fmt.Errorf("%q is not a name", part)
+			if strings.Trim(part, "abcdefghijklmnopqrstuvwxyz0123456789_-") != "" {
+				problems = append(problems, fmt.Errorf("%q is not a name", part))
 			}
 			if part != "" {
 				all = append(all, part)
 			}
 		}
 		*at(c) = all
-		return nil
+		if len(problems) == 0 && check != nil {
+			return check(all)
+		}
+		return errors.Join(problems...)
 	}
 }
 
@@ -110,15 +114,18 @@ func rules(at func(*Config) *pyexec.Allow) func(*Config, string) error {
 
 // words are separated by commas or blanks, and may be whatever a provider
 // calls its scopes.
-func words(at func(*Config) *[]string) func(*Config, string) error {
+func words(at func(*Config) *[]string, check func(string) error) func(*Config, string) error {
 	return func(c *Config, s string) error {
+		var problems []error
 		for _, word := range strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' }) {
 			if strings.ContainsFunc(word, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' }) {
-				return fmt.Errorf("%q is not a word of printable ASCII without quotes", word)
+				problems = append(problems, fmt.Errorf("%q is not a word of printable ASCII without quotes", word))
+			} else if check != nil {
+				problems = append(problems, check(word))
 			}
 			*at(c) = append(*at(c), word)
 		}
-		return nil
+		return errors.Join(problems...)
 	}
 }
 
@@ -203,58 +210,29 @@ func isPort(s string) error {
 	return nil
 }
 
-// together are the rules between settings. Whether a layer exists is not
-// known here: one that does not is never in force, so the server refuses.
-func (c *Config) together() error { return errors.Join(c.isolation(), c.callers(), c.browsers()) }
-
-// browsers are the rules about TLS, names and sites.
-func (c *Config) browsers() error {
-	var problems []error
-	if (c.TLSCert == "") != (c.TLSKey == "") {
-		problems = append(problems, errors.New("tls-cert, tls-key: one is no use without the other"))
+// isIsolation checks the form. Whether a layer exists is not known here.
+func isIsolation(names []string) error {
+	if len(names) == 0 {
+		return errors.New("is empty; the weakest level is seccomp")
 	}
-	for _, host := range c.AllowedHosts {
-		if host != "*" && (host != strings.ToLower(host) || strings.ContainsAny(host, "*:/")) {
-			problems = append(problems, fmt.Errorf("allowed-hosts: %q is not a name such as api.example.com, in small letters and without a port", host))
+	for _, name := range names {
+		if len(names) > 1 && slices.Contains(Levels, name) && name != "landlock" && name != "seccomp" { // those are layers as well
+			return errors.New("give one level, or only layers")
 		}
 	}
-	for _, origin := range c.CORSOrigins {
-		if u, err := url.Parse(origin); origin != "*" && (err != nil || u.Host == "" || u.Scheme+"://"+u.Host != origin || strings.Contains(origin, "*")) {
-			problems = append(problems, fmt.Errorf("cors-origins: %q is not an origin such as https://example.com, without a path", origin))
-		}
-	}
-	return errors.Join(problems...)
+	return nil
 }
 
-// callers are the rules about who may call. What is in the keys file, and
-// whether the provider is there, is found out at the start.
-func (c *Config) callers() error {
-	var problems []error
-	add := func(wrong bool, problem string) {
-		if wrong {
-			problems = append(problems, errors.New(problem))
-		}
+func isHost(s string) error {
+	if s != "*" && (s != strings.ToLower(s) || strings.ContainsAny(s, "*:/")) {
+		return fmt.Errorf("%q is not a name such as api.example.com, in small letters and without a port", s)
 	}
-	add(c.RequireAuth && c.KeysFile == "" && c.OIDCIssuer == "",
-		"require-auth: there is neither keys-file nor oidc-issuer, so nobody could be told from anybody")
-	add(c.OIDCIssuer != "" && c.OIDCAudience == "", "oidc-audience: is needed with oidc-issuer: without it, tokens for any other service would be taken")
-	add(c.OIDCIssuer == "" && (c.OIDCAudience != "" || len(c.OIDCScopes) > 0), "oidc-issuer: is needed with oidc-audience and oidc-scopes")
-	add(c.Burst > 0 && c.Rate.Count == 0, "burst: there is no rate that it belongs to")
-	return errors.Join(problems...)
+	return nil
 }
 
-func (c *Config) isolation() error {
-	if len(c.RequireIsolation) == 0 {
-		return errors.New("require-isolation: is empty; the weakest level is seccomp")
-	}
-	for _, name := range c.RequireIsolation {
-		level := slices.Contains(Levels, name)
-		switch {
-		case !level && strings.Contains(name, "-"): // layers are spelled with _
-			return fmt.Errorf("require-isolation: %q is not one of the levels %s", name, strings.Join(Levels, ", "))
-		case level && len(c.RequireIsolation) > 1 && name != "landlock" && name != "seccomp": // those are layers as well
-			return errors.New("require-isolation: give one level, or only layers")
-		}
+func isOrigin(s string) error {
+	if u, err := url.Parse(s); s != "*" && (err != nil || u.Host == "" || u.Scheme+"://"+u.Host != s || strings.Contains(s, "*")) {
+		return fmt.Errorf("%q is not an origin such as https://example.com, without a path", s)
 	}
 	return nil
 }
