@@ -156,6 +156,33 @@ func TestRulesBesideAFaultyValue(t *testing.T) {
 	}
 }
 
+// TestFile: all that is wrong with one is said, and nothing of it passed over.
+func TestFile(t *testing.T) {
+	for text, want := range map[string][]string{
+		"timeout: 5s\n---\ntimeout: 6s\nbogus: 1\n": {"line 2: a second document begins"},
+		"bogus: 1\n---\n":  {"a second document begins", `line 1: there is no setting "bogus"`},
+		"bogus: 1\n---\n]": {"did not find expected node", `line 1: there is no setting "bogus"`},
+		"timeout: 5s\nbogus: 1\nqueue: [1,2]\nmemory: {a: 1}\ntimeout: 6s\n": {
+			`line 2: there is no setting "bogus"`, `queue (`, "line 4: memory: must be a word", "line 5: timeout is there twice",
+		},
+		"- timeout\n": {"line 1: must be settings and their values"},
+		"timeout":     {"line 1: must be settings and their values"},
+		"a: [":        {"yaml: line 1"},
+	} {
+		file := filepath.Join(t.TempDir(), "pyexec.yaml")
+		write(t, file, text)
+		_, err := config.Load(source(t, "3 11", "--config="+file))
+		problems(t, err, want...)
+	}
+	for _, text := range []string{"", "# nothing\n", "---\n", "---\ntimeout: 5s\n...\n", "%YAML 1.1\n---\ntimeout: 5s"} {
+		file := filepath.Join(t.TempDir(), "pyexec.yaml")
+		write(t, file, text)
+		if _, err := config.Load(source(t, "3 11", "--config="+file)); err != nil {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
 // problems checks that err names these and no others, a line each.
 func problems(t *testing.T, err error, want ...string) {
 	t.Helper()

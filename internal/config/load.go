@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"flag"
 	"fmt"
@@ -169,34 +170,58 @@ func (l *loader) file(name string) {
 		l.problem(fmt.Errorf("config: %w", err))
 		return
 	}
-	var keys map[string]yaml.Node
-	if err := yaml.Unmarshal(text, &keys); err != nil {
+	var doc, second yaml.Node
+	documents := yaml.NewDecoder(bytes.NewReader(text))
+	switch err := documents.Decode(&doc); {
+	case errors.Is(err, io.EOF): // no settings
+		return
+	case err != nil:
 		l.problem(fmt.Errorf("config %s: %w", name, err))
 		return
 	}
-	known := map[string]bool{}
+	if err := documents.Decode(&second); err == nil {
+		l.problem(fmt.Errorf("config %s, line %d: a second document begins; all settings belong in one", name, second.Line))
+	} else if !errors.Is(err, io.EOF) {
+		l.problem(fmt.Errorf("config %s: %w", name, err))
+	}
+	l.keys(name, doc.Content[0])
+}
+
+// keys reads a mapping node by node: decoding it would stop at a key that is
+// there twice.
+func (l *loader) keys(file string, n *yaml.Node) {
+	if n.Kind != yaml.MappingNode {
+		if n.Tag != "!!null" {
+			l.problem(fmt.Errorf("config %s, line %d: must be settings and their values, as in timeout: 10s", file, n.Line))
+		}
+		return
+	}
+	known, seen := map[string]bool{}, map[string]bool{}
 	for _, s := range settings {
 		known[s.name] = true
 	}
-	for _, key := range slices.Sorted(maps.Keys(keys)) {
-		node := keys[key]
-		value, err := scalar(node)
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, at := n.Content[i].Value, fmt.Sprintf("%s, line %d", file, n.Content[i].Line)
+		value, err := scalar(n.Content[i+1])
+		_, given := l.values[key]
 		switch {
 		case !known[key]:
-			l.problem(fmt.Errorf("config %s, line %d: there is no setting %q", name, node.Line, key))
+			l.problem(fmt.Errorf("config %s: there is no setting %q", at, key))
+		case seen[key]:
+			l.problem(fmt.Errorf("config %s: %s is there twice", at, key))
 		case err != nil:
-			_, given := l.values[key]
 			l.faulty[key] = !given
-			l.problem(fmt.Errorf("config %s, line %d: %s: %w", name, node.Line, key, err))
+			l.problem(fmt.Errorf("config %s: %s: %w", at, key, err))
 		default:
-			l.give(key, value, fmt.Sprintf("%s, line %d", name, node.Line))
+			l.give(key, value, at)
 		}
+		seen[key] = true
 	}
 }
 
 // scalar is a YAML value as a flag would have it: lists with commas. The
 // text is what counts, so that policy: off is not taken for false.
-func scalar(node yaml.Node) (string, error) {
+func scalar(node *yaml.Node) (string, error) {
 	switch node.Kind {
 	case yaml.ScalarNode:
 		return node.Value, nil
