@@ -7,11 +7,13 @@ import (
 	"path/filepath"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/python-code-executor/pyexec"
 	"github.com/python-code-executor/pyexec/internal/config"
@@ -267,6 +269,63 @@ func TestTheTableHasEverySetting(t *testing.T) {
 	}
 	if got := strings.Count(config.Config{}.String(), "\n"); got != fields {
 		t.Errorf("String has %d settings, want %d", got, fields)
+	}
+}
+
+// TestStringIsRead: what a file says in the form of String is what was set,
+// whatever YAML thinks of its characters.
+func TestStringIsRead(t *testing.T) {
+	hard := []string{
+		"*", "*.example.com", "[::]:8080", "a: b # c", "/etc/a #b.yaml", "#a", "a:", "&a", "!a", "|", ">", "%a", "@a", "`a", "- a", "? a", "{a", "[a", "a]",
+		"'", `"a"`, `a\b`, "null", "~", "off", "1e3", "0x10", "---", "...", " a ", "a\nb", "\na\n\n", "a\tb", "\r", "\x01", "\u0085", "\u2028", "\ufeff", "ü, 語", strings.Repeat("a b ", 60), "",
+	}
+	with := map[string][]string{ // what a setting is not accepted without
+		"tls-cert": {"--tls-key=k"}, "tls-key": {"--tls-cert=c"},
+		"oidc-audience": {"--oidc-issuer=i"}, "oidc-issuer": {"--oidc-audience=a"}, "oidc-scopes": {"--oidc-audience=a", "--oidc-issuer=i"},
+		"burst": {"--rate=1/s"},
+	}
+	free := []string{"audit-log", "keys-file", "oidc-issuer", "oidc-audience", "oidc-claim", "tls-cert", "tls-key"} // take any text
+	root := t.TempDir()
+	write(t, filepath.Join(root, ".pyexec/venv/bin/python3"), "")
+	write(t, filepath.Join(root, ".pyexec/venv/pyvenv.cfg"), "version = 3.11.2\n") // spares a process each time
+	for _, s := range config.Settings() {
+		values := hard
+		if s.Name == "python" || s.Name == "nsjail" {
+			values = nil
+			for _, v := range hard {
+				if v != "" && v != "..." {
+					file := filepath.Join(t.TempDir(), v+"x")
+					write(t, file, "#!/bin/sh\necho 3 11\n")
+					values = append(values, file)
+				}
+			}
+		}
+		for _, v := range values {
+			from := config.Source{Args: append(with[s.Name], "--"+s.Name+"="+v), Executable: filepath.Join(root, "bin/pyexec")}
+			c, err := config.Load(from)
+			if err != nil {
+				if slices.Contains(free, s.Name) && v != "" || len(values) != len(hard) {
+					t.Errorf("%s=%q: %v", s.Name, v, err)
+				}
+				continue
+			}
+			file := filepath.Join(t.TempDir(), "pyexec.yaml")
+			write(t, file, c.String())
+			from.Args = []string{"--config=" + file}
+			again, err := config.Load(from)
+			if d := cmp.Diff(c, again, cmpopts.EquateEmpty()); err != nil || d != "" {
+				t.Errorf("%s=%q, read from\n%s: %v\n%s", s.Name, v, c, err, d)
+			}
+		}
+	}
+	for name, v := range map[string]string{"cors-origins": "*", "allowed-hosts": "*", "egress": "*.example.com,public:8080", "addr": "[::]:8080", "metrics-addr": "[::1]:0"} {
+		c, err := config.Load(source(t, "3 11", "--"+name+"="+v))
+		if want := name + ": '" + v + "'\n"; err != nil || !strings.Contains(c.String(), want) {
+			t.Errorf("%v; it lacks %q:\n%s", err, want, c)
+		}
+	}
+	if _, err := config.Load(source(t, "3 11", "--keys-file=a\xff")); err == nil {
+		t.Error("a text that no file could say is accepted")
 	}
 }
 

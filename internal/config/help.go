@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // Setting is a row of the table, for the command line's help and completion.
@@ -31,11 +33,19 @@ func Settings() []Setting {
 // String is the settings in effect, one a line, as a file would have them.
 // No setting is a secret yet; one that is must be hidden here.
 func (c Config) String() string {
-	var b strings.Builder
+	all := &yaml.Node{Kind: yaml.MappingNode}
 	for _, a := range c.attrs() {
-		fmt.Fprintf(&b, "%s: %s\n", a.Key, a.Value)
+		value := &yaml.Node{Kind: yaml.ScalarNode, Value: a.Value.String()} // without a tag: quoted only where the text needs it
+		if value.Value == "" {
+			value.Style = yaml.DoubleQuotedStyle // else it would be null
+		}
+		all.Content = append(all.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: a.Key}, value)
 	}
-	return b.String()
+	text, err := yaml.Marshal(all)
+	if err != nil {
+		return fmt.Sprintf("# bug: %v\n", err)
+	}
+	return string(text)
 }
 
 // LogValue is the settings in effect.

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/python-code-executor/pyexec"
 )
@@ -18,6 +19,9 @@ import (
 
 func text(at func(*Config) *string, check func(string) error) func(*Config, string) error {
 	return func(c *Config, s string) error {
+		if !utf8.ValidString(s) { // no file could say it
+			return fmt.Errorf("%q is not UTF-8", s)
+		}
 		if check != nil {
 			if err := check(s); err != nil {
 				return err
