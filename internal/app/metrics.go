@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/python-code-executor/pyexec/internal/httpapi"
 	"github.com/python-code-executor/pyexec/internal/metrics"
 )
 
@@ -59,6 +60,7 @@ func (a *App) serveMetrics(ctx context.Context, scrape, api http.Handler) (http.
 		Handler: a.browsers(listener).Guard(mux), ReadTimeout: 5 * time.Second, WriteTimeout: 20 * time.Second, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
+	httpapi.BoundConnections(server, 1./16)
 	return api, &metricsServer{server: server, listener: listener}, nil
 }
 

@@ -16,7 +16,7 @@ import (
 func NewServer(handler http.Handler, logger *slog.Logger) *http.Server {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
-	return &http.Server{
+	s := &http.Server{
 		Handler:           handler,
 		Protocols:         &protocols,
 		ReadHeaderTimeout: 5 * time.Second,
@@ -25,6 +25,8 @@ func NewServer(handler http.Handler, logger *slog.Logger) *http.Server {
 		// What clients do wrong before a handler runs is for debugging only.
 		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 	}
+	BoundConnections(s, 0.5)
+	return s
 }
 
 // headerSlack is what net/http adds to MaxHeaderBytes.
