@@ -94,7 +94,7 @@ func (b *browsers) knows(host string) bool {
 
 // Fields of a request that pages may set, and of an answer that they may read.
 const (
-	corsAsks  = "Authorization, Content-Type, Traceparent, X-Request-Id"
+	corsAsks  = "Authorization, Content-Type, Traceparent, Tracestate, X-Request-Id"
 	corsReads = "RateLimit, RateLimit-Policy, Retry-After, Server-Timing, WWW-Authenticate, X-Isolation, X-Request-Id"
 )
 

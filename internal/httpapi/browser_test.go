@@ -94,7 +94,7 @@ func TestPagesOfOtherSites(t *testing.T) {
 	asking := []string{"Origin", site, "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "authorization,content-type"}
 	w := ask(listed, "OPTIONS", "/execute", asking...)
 	if w.Code != 204 || w.Body.Len() > 0 || w.Header().Get("Access-Control-Allow-Methods") != "POST" ||
-		!strings.Contains(w.Header().Get("Access-Control-Allow-Headers"), "Authorization") {
+		!strings.Contains(w.Header().Get("Access-Control-Allow-Headers"), "Authorization, Content-Type, Traceparent, Tracestate") {
 		t.Errorf("preflight: %d %v", w.Code, w.Header())
 	}
 	for name, w := range map[string]*httptest.ResponseRecorder{
