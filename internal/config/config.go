@@ -67,6 +67,9 @@ type Config struct {
 // Levels are the isolation levels, strongest first.
 var Levels = []string{"full", "namespaces-masked-proc", "namespaces-no-landlock", "landlock", "seccomp"}
 
+// usualClaim names the owner of a token.
+const usualClaim = "sub"
+
 // setting is one row of the table.
 //
 // Help, completion and the flags that other commands take come from it too: a
@@ -112,7 +115,7 @@ var settings = []setting{
 	{"oidc-issuer", "", "URL", "OpenID provider whose bearer tokens are taken", text(func(c *Config) *string { return &c.OIDCIssuer }, nil)},
 	{"oidc-audience", "", "NAME", "audience that a token must be for", text(func(c *Config) *string { return &c.OIDCAudience }, nil)},
 	{"oidc-scopes", "", "SCOPES", "scopes that a token must have, with commas between", words(func(c *Config) *[]string { return &c.OIDCScopes }, nil)},
-	{"oidc-claim", "sub", "NAME", "claim of a token that names the caller", text(func(c *Config) *string { return &c.OIDCClaim }, notEmpty)},
+	{"oidc-claim", usualClaim, "NAME", "claim of a token that names the caller", text(func(c *Config) *string { return &c.OIDCClaim }, notEmpty)},
 	{"rate", "0", "N/UNIT", "requests of one caller, as in 10/s, 600/m or 1000/h; 0 is no bound", rate(func(c *Config) *pyexec.Rate { return &c.Rate })},
 	{"burst", "0", "N", "requests of one caller that may come at once; 0 is the N of rate", number(func(c *Config) *int { return &c.Burst }, 0, pyexec.MaxRate)},
 	{"caller-concurrency", "0", "N", "requests of one caller at once; 0 is no bound", number(func(c *Config) *int { return &c.CallerRuns }, 0, 100_000)},

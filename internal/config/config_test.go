@@ -144,6 +144,8 @@ func TestRulesBesideAFaultyValue(t *testing.T) {
 		{"tls-key: {a: b}", []string{"--tls-cert=a"}, []string{"line 1: tls-key"}},
 		{"tls-cert: {a: b}", []string{"--tls-cert=a"}, []string{"line 1: tls-cert", "tls-cert, tls-key: one is no use"}},
 		{"oidc-issuer: {a: b}", []string{"--oidc-audience=a", "--require-auth"}, []string{"line 1: oidc-issuer"}},
+		{"", []string{"--oidc-claim=groups"}, []string{"oidc-claim: has no effect without oidc-issuer"}},
+		{"", []string{"--oidc-claim="}, []string{"oidc-claim (--oidc-claim): is empty"}},
 		{"", []string{"--require-isolation=A,B"}, []string{`require-isolation (--require-isolation): "A"`, `require-isolation (--require-isolation): "B"`}},
 		{"", []string{"--cors-origins=x y", "--allowed-hosts=A:1"}, []string{`cors-origins (--cors-origins): "x"`, `cors-origins (--cors-origins): "y"`, `allowed-hosts (--allowed-hosts): "A:1"`}},
 	} {
@@ -282,7 +284,7 @@ func TestStringIsRead(t *testing.T) {
 	with := map[string][]string{ // what a setting is not accepted without
 		"tls-cert": {"--tls-key=k"}, "tls-key": {"--tls-cert=c"},
 		"oidc-audience": {"--oidc-issuer=i"}, "oidc-issuer": {"--oidc-audience=a"}, "oidc-scopes": {"--oidc-audience=a", "--oidc-issuer=i"},
-		"burst": {"--rate=1/s"},
+		"oidc-claim": {"--oidc-audience=a", "--oidc-issuer=i"}, "burst": {"--rate=1/s"},
 	}
 	free := []string{"audit-log", "keys-file", "oidc-issuer", "oidc-audience", "oidc-claim", "tls-cert", "tls-key"} // take any text
 	root := t.TempDir()

@@ -270,5 +270,6 @@ func (l *loader) together(c Config) {
 		"oidc-audience: is needed with oidc-issuer: without it, tokens for any other service would be taken", "oidc-audience")
 	rule(c.OIDCIssuer == "" && (c.OIDCAudience != "" || len(c.OIDCScopes) > 0),
 		"oidc-issuer: is needed with oidc-audience and oidc-scopes", "oidc-issuer")
+	rule(c.OIDCIssuer == "" && c.OIDCClaim != usualClaim, "oidc-claim: has no effect without oidc-issuer", "oidc-issuer", "oidc-claim")
 	rule(c.Burst > 0 && c.Rate.Count == 0, "burst: there is no rate that it belongs to", "rate")
 }
