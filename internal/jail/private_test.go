@@ -179,6 +179,13 @@ func TestParseRequirement(t *testing.T) {
 			t.Errorf("%q: %+v, %v", text, r, err)
 		}
 	}
+	_, err := ParseRequirement("bogus,cgroup,foo")
+	if err == nil || !strings.Contains(err.Error(), `"bogus", "foo"; levels`) {
+		t.Errorf("%v does not name all that is unknown", err)
+	}
+	if _, err := ParseUnsafe([]string{"bogus", "landlock", "foo"}, ""); err == nil || !strings.Contains(err.Error(), `"bogus", "foo"; these can`) {
+		t.Errorf("%v does not name all that is unknown", err)
+	}
 }
 
 func TestLevelsAreOrdered(t *testing.T) {

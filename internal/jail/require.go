@@ -3,6 +3,7 @@ package jail
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	pyexec "github.com/python-code-executor/pyexec"
@@ -19,6 +20,7 @@ type Requirement struct {
 // empty text asks for the default.
 func ParseRequirement(text string) (Requirement, error) {
 	r := Requirement{Level: defaultRequirement}
+	var unknown []string
 	for word := range strings.SplitSeq(text, ",") {
 		word = strings.TrimSpace(word)
 		switch {
@@ -28,9 +30,12 @@ func ParseRequirement(text string) (Requirement, error) {
 		case slices.Contains(LayerNames, word):
 			r.Layers = append(r.Layers, word)
 		default:
-			return r, fmt.Errorf("unknown isolation level or layer %q; levels: %s; layers: %s",
-				word, join(Levels), strings.Join(LayerNames, ", "))
+			unknown = append(unknown, strconv.Quote(word))
 		}
+	}
+	if len(unknown) > 0 {
+		return r, fmt.Errorf("unknown isolation level or layer %s; levels: %s; layers: %s",
+			strings.Join(unknown, ", "), join(Levels), strings.Join(LayerNames, ", "))
 	}
 	return r, nil
 }

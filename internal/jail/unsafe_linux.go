@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -33,10 +34,14 @@ const EgressAddresses = "egress_addresses"
 // ParseUnsafe reads the names of layers and of a level.
 func ParseUnsafe(layers []string, level string) (Unsafe, error) {
 	u := Unsafe{Without: layers, Level: Level(level)}
+	var unknown []string
 	for _, name := range layers {
 		if !slices.Contains(removable, name) {
-			return u, fmt.Errorf("%q is no layer that can be taken away; these can: %s", name, strings.Join(removable, ", "))
+			unknown = append(unknown, strconv.Quote(name))
 		}
+	}
+	if len(unknown) > 0 {
+		return u, fmt.Errorf("no layer that can be taken away: %s; these can: %s", strings.Join(unknown, ", "), strings.Join(removable, ", "))
 	}
 	if level != "" && !slices.Contains(Levels, u.Level) {
 		return u, fmt.Errorf("unknown isolation level %q; levels: %s", level, join(Levels))
