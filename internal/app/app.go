@@ -58,24 +58,19 @@ const (
 	importTimeout = 2 * time.Minute
 )
 
-// ErrConfig means that what was asked for cannot be: no platform gives it.
-var ErrConfig = errors.New("the configuration cannot work")
-
 // New chooses the isolation and starts the zygotes; it returns when scripts
 // without heavy imports could run.
 func New(ctx context.Context, c config.Config, version string, log *slog.Logger) (*App, error) {
-	listener, err := net.Listen("tcp", c.Addr)
-	if err != nil {
-		return nil, fmt.Errorf("listen: %w", err)
-	}
-	return NewOn(ctx, listener, c, version, log)
+	return NewOn(ctx, nil, c, version, log)
 }
 
-// NewOn is New for connections that come from listener, which it closes.
+// NewOn is New for connections that come from listener, which it closes; nil
+// is one at the configured address.
 func NewOn(ctx context.Context, listener net.Listener, c config.Config, version string, log *slog.Logger) (*App, error) {
 	a := &App{config: c, log: log, listener: listener, budget: memoryBudget(c)}
+	a.runs, a.endRuns = context.WithCancelCause(context.WithoutCancel(ctx))
 	if err := a.build(ctx, version); err != nil {
-		listener.Close()
+		a.Close() //nolint:contextcheck // closing outlives whoever asks for it
 		return nil, err
 	}
 	return a, nil
@@ -83,24 +78,8 @@ func NewOn(ctx context.Context, listener net.Listener, c config.Config, version 
 
 func (a *App) build(ctx context.Context, version string) error {
 	c, log := a.config, a.log
-	want, err := jail.ParseRequirement(strings.Join(c.RequireIsolation, ","))
+	want, unsafe, err := a.prepare(ctx, version)
 	if err != nil {
-		return fmt.Errorf("%w: require-isolation: %w", ErrConfig, err)
-	}
-	unsafe, err := jail.ParseUnsafe(c.UnsafeDisableLayers, c.UnsafeForceLevel)
-	if err != nil {
-		return fmt.Errorf("%w: unsafe-disable-layers: %w", ErrConfig, err)
-	}
-	if a.auth, err = newAuth(ctx, c, log); err != nil {
-		return err
-	}
-	if c.TLSCert != "" {
-		if a.certificate, err = newCertificate(c, log); err != nil {
-			return err
-		}
-	}
-	a.runs, a.endRuns = context.WithCancelCause(context.WithoutCancel(ctx))
-	if a.egress, err = newEgress(c, log); err != nil {
 		return err
 	}
 	a.jail, err = jail.Start(ctx, jail.Options{
@@ -119,20 +98,8 @@ func (a *App) build(ctx context.Context, version string) error {
 		Concurrency: c.Concurrency, Memory: a.budget, Queue: c.Queue, MaxWait: c.MaxWait,
 	}, a.pool)
 	a.health = newHealth(a)
-	if a.tracing, err = tracing.New(ctx, version, log); err != nil {
-		a.Close() //nolint:contextcheck // closing outlives whoever asks for it
-		return fmt.Errorf("%w: %w", ErrConfig, err)
-	}
 	counts := metrics.New(version, a.state)
-	a.executor = a.admission
-	if c.AuditLog != "" {
-		if a.audit, err = audit.Open(c.AuditLog, a.executor, log); err != nil {
-			a.Close() //nolint:contextcheck // closing outlives whoever asks for it
-			return fmt.Errorf("audit-log: %w", err)
-		}
-		a.executor = a.audit
-	}
-	a.executor = counts.Count(a.executor)
+	a.executor = counts.Count(a.audit.Record(a.admission))
 	api := httpapi.New(httpapi.Options{
 		Executor: a, Limits: c.Limits(), Allow: c.Egress, Callers: a.auth, Quota: newQuota(c),
 		Browsers: a.browsers(a.listener),
@@ -142,12 +109,7 @@ func (a *App) build(ctx context.Context, version string) error {
 		Pages:   a.pages(),
 		Logger:  log, Version: version,
 	})
-	var handler http.Handler
-	if handler, a.metrics, err = a.serveMetrics(ctx, counts.Handler(), api); err != nil {
-		a.Close() //nolint:contextcheck // closing outlives whoever asks for it
-		return err
-	}
-	a.server = httpapi.NewServer(handler, log)
+	a.server = httpapi.NewServer(a.serveMetrics(counts.Handler(), api), log)
 	if a.certificate != nil {
 		httpapi.UseTLS(a.server, a.certificate.get)
 	}
@@ -289,14 +251,18 @@ func (a *App) Run(ctx context.Context) error {
 	return err
 }
 
-// Close ends what New started.
+// Close ends what New started, or a part of it.
 func (a *App) Close() {
 	a.endRuns(errGrace)
-	a.listener.Close()
+	if a.listener != nil {
+		a.listener.Close()
+	}
 	a.metrics.close()
-	a.health.close()
-	a.pool.Close()
-	a.jail.Close()
+	if a.jail != nil { // the last that can fail: health and pool have followed it
+		a.health.close()
+		a.pool.Close()
+		a.jail.Close()
+	}
 	a.audit.Close()
 	a.tracing.Close()
 }

@@ -3,9 +3,11 @@ package app
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -28,6 +30,15 @@ func TestMain(m *testing.M) {
 
 func newApp(t *testing.T, args ...string) *App {
 	t.Helper()
+	a, err := New(t.Context(), load(t, args...), "test", slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func load(t *testing.T, args ...string) config.Config {
+	t.Helper()
 	root, err := filepath.Abs("../../.pyexec")
 	if err != nil {
 		t.Fatal(err)
@@ -43,11 +54,7 @@ func newApp(t *testing.T, args ...string) *App {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := New(t.Context(), c, "test", slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a
+	return c
 }
 
 func post(a *App, script string) (int, string) {
@@ -157,7 +164,70 @@ func TestAddressInUse(t *testing.T) {
 	defer a.Close()
 	c := a.config
 	c.Addr = a.Addr()
-	if b, err := New(t.Context(), c, "test", slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "listen") {
+	if b, err := New(t.Context(), c, "test", slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "addr: listen") {
 		t.Errorf("%v, %v", b, err)
 	}
+}
+
+// TestAStartNamesEveryFault, and leaves nothing open that it has opened before
+// one.
+func TestAStartNamesEveryFault(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "nowhere")
+	bad := []string{
+		"--require-isolation=bogus,foo", "--unsafe-disable-layers=bar", "--oidc-issuer=baz", "--oidc-audience=x", "--egress=127.0.0.1,example.com",
+		"--keys-file=/nowhere/keys", "--tls-cert=/nowhere/cert", "--tls-key=/nowhere/key", "--audit-log=/nowhere/audit",
+		"--addr=" + taken.Addr().String(), "--metrics-addr=" + taken.Addr().String(),
+	}
+	c := load(t, bad...)
+	_, err = New(t.Context(), c, "test", slog.New(slog.DiscardHandler))
+	if !errors.Is(err, ErrConfig) {
+		t.Fatalf("%v", err)
+	}
+	names := []string{`"bogus", "foo"`, `"bar"`, `"baz"`, "egress: 127.0.0.1"}
+	for _, want := range append(names, "/nowhere/keys", "/nowhere/cert", "/nowhere/key", "/nowhere/audit", "OTEL_EXPORTER_OTLP_ENDPOINT", "\naddr: ", "\nmetrics-addr: ") {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("the error lacks %s:\n%v", want, err)
+		}
+	}
+	checked := Check(c)
+	for _, want := range names {
+		if checked == nil || !strings.Contains(checked.Error(), want) {
+			t.Errorf("Check lacks %s:\n%v", want, checked)
+		}
+	}
+	if n := strings.Count(fmt.Sprint(checked), "\n") + 1; n != len(names) {
+		t.Errorf("Check names %d faults, want %d:\n%v", n, len(names), checked)
+	}
+
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
+	audit := filepath.Join(t.TempDir(), "audit")
+	goroutines, files := runtime.NumGoroutine(), descriptors(t)
+	for _, bad := range []string{"--require-isolation=bogus", "--keys-file=/nowhere", "--addr=" + taken.Addr().String(), "--metrics-addr=" + taken.Addr().String()} {
+		c := load(t, "--metrics-addr=127.0.0.1:0", "--audit-log="+audit, bad)
+		if _, err := New(t.Context(), c, "test", slog.New(slog.DiscardHandler)); err == nil {
+			t.Errorf("%s is accepted", bad)
+		}
+	}
+	if n := descriptors(t); n != files {
+		t.Errorf("%d descriptors, before there were %d", n, files)
+	}
+	for deadline := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > goroutines; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d goroutines, before there were %d", runtime.NumGoroutine(), goroutines)
+		}
+	}
+}
+
+func descriptors(t *testing.T) int {
+	t.Helper()
+	all, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(all)
 }

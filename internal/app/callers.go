@@ -2,8 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"slices"
@@ -17,7 +15,7 @@ import (
 
 // newAuth is who may call, by the settings.
 func newAuth(ctx context.Context, c config.Config, log *slog.Logger) (*auth.Auth, error) {
-	who, err := auth.New(ctx, auth.Options{
+	return auth.New(ctx, auth.Options{
 		KeysFile: c.KeysFile,
 		OIDC:     auth.OIDC{Issuer: c.OIDCIssuer, Audience: c.OIDCAudience, Scopes: c.OIDCScopes, Claim: c.OIDCClaim},
 		Proxies:  c.TrustedProxies,
@@ -27,10 +25,6 @@ func newAuth(ctx context.Context, c config.Config, log *slog.Logger) (*auth.Auth
 		}, Allow: &c.Egress},
 		Log: log,
 	})
-	if errors.Is(err, auth.ErrConfig) {
-		err = fmt.Errorf("%w:\n%w", ErrConfig, err)
-	}
-	return who, err
 }
 
 // callersKept is how many callers' buckets are remembered: some 10 MB.

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"fmt"
 	"log/slog"
 	"slices"
 
@@ -22,7 +21,7 @@ func newEgress(c config.Config, log *slog.Logger) (*egress.Proxy, error) {
 		return nil, nil //nolint:nilnil // no egress is no error
 	}
 	if err := egress.CheckRules(c.Egress); err != nil {
-		return nil, fmt.Errorf("%w: egress: %w", ErrConfig, err)
+		return nil, err
 	}
 	unchecked := slices.Contains(c.UnsafeDisableLayers, jail.EgressAddresses)
 	if unchecked {

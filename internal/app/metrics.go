@@ -2,13 +2,13 @@ package app
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"sync"
 	"time"
 
+	"github.com/python-code-executor/pyexec/internal/config"
 	"github.com/python-code-executor/pyexec/internal/httpapi"
 	"github.com/python-code-executor/pyexec/internal/metrics"
 )
@@ -23,45 +23,52 @@ type metricsServer struct {
 	serving  sync.WaitGroup
 }
 
-// serveMetrics listens where --metrics-addr says, and returns the handler of the main
-// listener, which is api unless that is main. With auto, a port that is taken
-// costs the metrics and not the start: a second server beside the first, or a
-// Prometheus on this machine, is no mistake.
-func (a *App) serveMetrics(ctx context.Context, scrape, api http.Handler) (http.Handler, *metricsServer, error) {
-	addr, log := a.config.MetricsAddr, a.log
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", scrape)
+// listenMetrics listens where --metrics-addr says; nil is nowhere. With auto, a
+// port that is taken costs the metrics and not the start: a second server
+// beside the first, or a Prometheus on this machine, is no mistake.
+func listenMetrics(ctx context.Context, c config.Config, log *slog.Logger) (*metricsServer, error) {
+	addr, auto := c.MetricsAddr, c.MetricsAddr == "auto"
 	switch addr {
-	case "off":
-		return api, nil, nil
-	case "main":
-		guarded := a.browsers(a.listener).Guard(mux)
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.EscapedPath() == "/metrics" {
-				guarded.ServeHTTP(w, r)
-				return
-			}
-			api.ServeHTTP(w, r)
-		}), nil, nil
-	}
-	auto := addr == "auto"
-	if auto {
+	case "off", "main":
+		return nil, nil //nolint:nilnil // no listener of its own is no error
+	case "auto":
 		addr = autoMetrics
 	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	switch {
 	case auto && err != nil:
 		log.Warn("no metrics: their usual address cannot be had; --metrics-addr names another, or off", "addr", addr, "error", err)
-		return api, nil, nil
+		return nil, nil //nolint:nilnil // as the comment above says
 	case err != nil:
-		return nil, nil, fmt.Errorf("metrics-addr: %w", err)
+		return nil, err
 	}
 	server := &http.Server{
-		Handler: a.browsers(listener).Guard(mux), ReadTimeout: 5 * time.Second, WriteTimeout: 20 * time.Second, IdleTimeout: 2 * time.Minute,
+		ReadTimeout: 5 * time.Second, WriteTimeout: 20 * time.Second, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	httpapi.BoundConnections(server, 1./16)
-	return api, &metricsServer{server: server, listener: listener}, nil
+	return &metricsServer{server: server, listener: listener}, nil
+}
+
+// serveMetrics gives the metrics' listener its handler, and returns that of
+// the main one, which is api unless it has the metrics as well.
+func (a *App) serveMetrics(scrape, api http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", scrape)
+	if a.metrics != nil {
+		a.metrics.server.Handler = a.browsers(a.metrics.listener).Guard(mux)
+	}
+	if a.config.MetricsAddr != "main" {
+		return api
+	}
+	guarded := a.browsers(a.listener).Guard(mux)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.EscapedPath() == "/metrics" {
+			guarded.ServeHTTP(w, r)
+			return
+		}
+		api.ServeHTTP(w, r)
+	})
 }
 
 // start begins to serve.

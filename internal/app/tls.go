@@ -2,7 +2,7 @@ package app
 
 import (
 	"crypto/tls"
-	"fmt"
+	"errors"
 	"log/slog"
 	"net"
 	"os"
@@ -27,7 +27,7 @@ type certificate struct {
 func newCertificate(c config.Config, log *slog.Logger) (*certificate, error) {
 	k := &certificate{cert: c.TLSCert, key: c.TLSKey, log: log}
 	if err := k.load(); err != nil {
-		return nil, fmt.Errorf("%w: tls-cert, tls-key: %w", ErrConfig, err)
+		return nil, err
 	}
 	return k, nil
 }
@@ -46,14 +46,20 @@ func (k *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 func (k *certificate) load() error {
 	var now [2]os.FileInfo
 	same := true
+	var missing []error
+	names := []string{"tls-cert", "tls-key"}
 	for i, path := range []string{k.cert, k.key} {
 		info, err := os.Stat(path)
 		if err != nil {
-			return err
+			missing = append(missing, about(names[i], err))
+			continue
 		}
 		now[i] = info
 		old := k.stamps[i]
 		same = same && old != nil && os.SameFile(old, info) && old.Size() == info.Size() && old.ModTime().Equal(info.ModTime())
+	}
+	if len(missing) > 0 {
+		return errors.Join(missing...)
 	}
 	if same {
 		return nil
@@ -61,7 +67,7 @@ func (k *certificate) load() error {
 	k.stamps = now // of a pair that does not fit, too: it is told once
 	pair, err := tls.LoadX509KeyPair(k.cert, k.key)
 	if err != nil {
-		return err
+		return about("tls-cert, tls-key", err)
 	}
 	k.pair = &pair
 	return nil

@@ -21,7 +21,6 @@ import (
 
 // Log is an audit log in a file, which is only ever appended to.
 type Log struct {
-	next   pyexec.Executor
 	log    *slog.Logger
 	failed atomic.Int64
 
@@ -31,11 +30,10 @@ type Log struct {
 	info os.FileInfo
 }
 
-// Open opens or makes the file at path, which only the server's user may read,
-// and returns the stage that writes about the runs of next. log is told of
-// lines that could not be written.
-func Open(path string, next pyexec.Executor, log *slog.Logger) (*Log, error) {
-	l := &Log{next: next, log: log, path: path}
+// Open opens or makes the file at path, which only the server's user may read.
+// log is told of lines that could not be written.
+func Open(path string, log *slog.Logger) (*Log, error) {
+	l := &Log{log: log, path: path}
 	if err := l.open(); err != nil {
 		return nil, err
 	}
@@ -59,13 +57,26 @@ func (l *Log) open() error {
 	return nil
 }
 
+// Record is the stage that writes about the runs of next; a nil log has none.
+func (l *Log) Record(next pyexec.Executor) pyexec.Executor {
+	if l == nil {
+		return next
+	}
+	return stage{l, next}
+}
+
+type stage struct {
+	log  *Log
+	next pyexec.Executor
+}
+
 // Execute implements pyexec.Executor. The line is in the file before the
 // answer is sent.
-func (l *Log) Execute(ctx context.Context, req pyexec.Request) (pyexec.Result, error) {
-	res, err := l.next.Execute(ctx, req)
-	if failed := l.write(line(req, res, err)); failed != nil { //nolint:contextcheck // written for runs whose client has left, too
-		l.failed.Add(1)
-		l.log.Error("a run is missing in the audit log", "id", req.ID, "error", failed)
+func (s stage) Execute(ctx context.Context, req pyexec.Request) (pyexec.Result, error) {
+	res, err := s.next.Execute(ctx, req)
+	if failed := s.log.write(line(req, res, err)); failed != nil { //nolint:contextcheck // written for runs whose client has left, too
+		s.log.failed.Add(1)
+		s.log.log.Error("a run is missing in the audit log", "id", req.ID, "error", failed)
 	}
 	return res, err
 }

@@ -53,14 +53,15 @@ func TestEachRunIsALine(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.log")
 	var res pyexec.Result
 	var err error
-	log, failed := audit.Open(path, executor(func() (pyexec.Result, error) { return res, err }), slog.New(slog.DiscardHandler))
+	log, failed := audit.Open(path, slog.New(slog.DiscardHandler))
 	if failed != nil {
 		t.Fatal(failed)
 	}
 	defer log.Close()
+	runs := log.Record(executor(func() (pyexec.Result, error) { return res, err }))
 	run := func(r pyexec.Result, e error) {
 		res, err = r, e
-		if _, got := log.Execute(t.Context(), req); !errors.Is(got, e) {
+		if _, got := runs.Execute(t.Context(), req); !errors.Is(got, e) {
 			t.Errorf("the stage changed the error to %v", got)
 		}
 	}
@@ -93,15 +94,16 @@ func TestEachRunIsALine(t *testing.T) {
 // the name then.
 func TestRotation(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.log")
-	log, err := audit.Open(path, executor(func() (pyexec.Result, error) { return pyexec.Result{}, nil }), slog.New(slog.DiscardHandler))
+	log, err := audit.Open(path, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer log.Close()
+	runs := log.Record(executor(func() (pyexec.Result, error) { return pyexec.Result{}, nil }))
 	many := func(n int) {
 		var all sync.WaitGroup
 		for range n {
-			all.Go(func() { _, _ = log.Execute(t.Context(), req) })
+			all.Go(func() { _, _ = runs.Execute(t.Context(), req) })
 		}
 		all.Wait()
 	}
@@ -118,18 +120,19 @@ func TestRotation(t *testing.T) {
 // TestFullDisk: the run is answered, and the loss is counted and told.
 func TestFullDisk(t *testing.T) {
 	var said bytes.Buffer
-	log, err := audit.Open("/dev/full", executor(func() (pyexec.Result, error) { return pyexec.Result{Stdout: "x"}, nil }), slog.New(slog.NewTextHandler(&said, nil)))
+	log, err := audit.Open("/dev/full", slog.New(slog.NewTextHandler(&said, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	if res, err := log.Execute(t.Context(), req); err != nil || res.Stdout != "x" {
+	runs := log.Record(executor(func() (pyexec.Result, error) { return pyexec.Result{Stdout: "x"}, nil }))
+	if res, err := runs.Execute(t.Context(), req); err != nil || res.Stdout != "x" {
 		t.Errorf("%v, %v", res, err)
 	}
 	if log.Failed() != 1 || !strings.Contains(said.String(), "the-id") {
 		t.Errorf("failed %d: %s", log.Failed(), said.String())
 	}
-	if _, err := audit.Open("/nowhere/audit.log", nil, nil); err == nil {
+	if _, err := audit.Open("/nowhere/audit.log", nil); err == nil {
 		t.Error("a folder that is not there")
 	}
 }
