@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/python-code-executor/pyexec/internal/app"
 	"github.com/python-code-executor/pyexec/internal/config"
 	"github.com/python-code-executor/pyexec/internal/jail"
 )
@@ -115,8 +116,13 @@ func loadConfig(args []string, before ...error) (config.Config, int, bool) {
 	}
 	c, err := config.Load(config.Source{Args: args, Env: os.Environ(), Executable: self})
 	if err := errors.Join(append(before, err)...); err != nil {
-		fmt.Fprintf(os.Stderr, "pyexec: the configuration cannot work:\n%v\n", err)
-		return c, exitConfig, false
+		return c, misconfigured(errors.Join(err, app.Check(c))), false
 	}
 	return c, 0, true
+}
+
+// misconfigured says all that is wrong with the settings.
+func misconfigured(problems error) int {
+	fmt.Fprintf(os.Stderr, "pyexec: %v:\n%v\n", app.ErrConfig, problems)
+	return exitConfig
 }

@@ -144,10 +144,17 @@ func TestConfigPrints(t *testing.T) {
 	if status != 0 || again != first {
 		t.Errorf("read again, it is %d %s\n%s\nnot\n%s", status, words, again, first)
 	}
-	_, words, status = pyexec(t, []string{"PYEXEC_COLOUR=red"}, "config", "--cors-origins=example.com/x", "--allowed-hosts=A:1", "--tls-cert=/x", "--queue=x")
-	for _, want := range []string{"PYEXEC_COLOUR", "queue (--queue)", `"example.com/x"`, `"A:1"`, "tls-cert, tls-key: one is no use"} {
+	_, words, status = pyexec(t, []string{"PYEXEC_COLOUR=red"}, "config", "--cors-origins=example.com/x", "--allowed-hosts=A:1", "--tls-cert=/x", "--queue=x", "--require-isolation=bogus")
+	for _, want := range []string{"PYEXEC_COLOUR", `"bogus"`, "queue (--queue)", `"example.com/x"`, `"A:1"`, "tls-cert, tls-key: one is no use"} {
 		if status != 78 || !strings.Contains(words, want) {
 			t.Errorf("%d: it does not say %s:\n%s", status, want, words)
+		}
+	}
+	// Well-formed, but naming what is not there.
+	out, words, status := pyexec(t, nil, "config", "--require-isolation=bogus,foo", "--unsafe-disable-layers=bar", "--oidc-issuer=baz", "--oidc-audience=x", "--egress=127.0.0.1")
+	for _, want := range []string{`"bogus", "foo"`, `"bar"`, `"baz"`, "egress: 127.0.0.1"} {
+		if status != 78 || out != "" || !strings.Contains(words, want) {
+			t.Errorf("%d: it does not say %s:\n%s%s", status, want, out, words)
 		}
 	}
 }
