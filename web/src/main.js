@@ -112,22 +112,18 @@ async function share() {
   await toClipboard(address, "The link is in the clipboard. It carries the script, and runs nothing by itself.");
 }
 
-// open shows what the address carries. It runs nothing: a link is somebody
-// else's text until its reader has read it.
+// open shows what the address carries, and leaves the page as it is where that
+// is nothing of ours. It runs nothing: a link is somebody else's text until
+// its reader has read it.
 async function open() {
   try {
     const linked = await fromLink(location.hash);
-    if (linked !== null) {
-      load(linked);
-      notice("This script came with the link. Read it before you run it.");
-      return;
-    }
+    if (linked === null) return;
+    load(linked);
+    notice("This script came with the link. Read it before you run it.");
   } catch (problem) {
-    load(examples[0]);
     notice(problem.message);
-    return;
   }
-  load(examples[0]);
 }
 
 if (/Mac|iPhone|iPad/.test(navigator.platform)) byId("run-key").textContent = "⌘ ↵";
@@ -146,7 +142,14 @@ document.addEventListener("keydown", (event) => {
   }
 });
 window.addEventListener("hashchange", open);
+// The address stays: to go back from "#results" to a link would load the link
+// over what has been written since.
+document.querySelector("a.skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  byId("results").focus();
+});
 wireIsolation();
+load(examples[0]);
 open().then(() => {
   document.documentElement.dataset.ready = "true";
 });
