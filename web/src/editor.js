@@ -39,6 +39,19 @@ const faultyLine = StateField.define({
   provide: (field) => EditorView.decorations.from(field),
 });
 
+// typeOver replaces a selection by what is typed. Chromium would do it with
+// elements that have style attributes, which the policy forbids, where lines
+// are joined. A composition cannot be kept from it.
+function typeOver(event, view) {
+  const { from, to, empty } = view.state.selection.main;
+  if (event.inputType !== "insertText" || !event.data || empty || event.isComposing || view.composing) return false;
+  event.preventDefault();
+  const insert = () => view.state.update(view.state.replaceSelection(event.data), { userEvent: "input.type", scrollIntoView: true });
+  // First those that want the text, as for brackets around a selection.
+  if (!view.state.facet(EditorView.inputHandler).some((takes) => takes(view, from, to, event.data, insert))) view.dispatch(insert());
+  return true;
+}
+
 // newEditor fills parent. run is called by Ctrl+Enter.
 export function newEditor(parent, nonce, run) {
   const view = new EditorView({
@@ -51,6 +64,7 @@ export function newEditor(parent, nonce, run) {
         bracketMatching(), closeBrackets(), highlightActiveLine(), highlightSelectionMatches(), search({ top: true }),
         indentUnit.of("    "), python(), syntaxHighlighting(colours), faultyLine,
         keymap.of([...closeBracketsKeymap, ...defaultKeymap, ...historyKeymap, ...searchKeymap, indentWithTab]),
+        EditorView.domEventHandlers({ beforeinput: typeOver }),
         EditorView.contentAttributes.of({ "aria-label": "Python script", spellcheck: "false", tabindex: "0" }),
         EditorView.theme({ "&": { height: "100%" }, ".cm-scroller": { fontFamily: "var(--mono)" } }),
       ],
