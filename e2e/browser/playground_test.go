@@ -190,43 +190,54 @@ func TestAnErrorMarksItsLine(t *testing.T) {
 	}
 }
 
-// TestWhatIsCopiedRuns takes the program from the clipboard and runs it.
+// languages are those of "Copy as", with what runs their programs.
+var languages = map[string][]string{
+	"curl": {"bash", "-c"}, "python": {"python3", "-c"}, "javascript": {"node", "--input-type=module", "-e"},
+}
+
+// runCopied takes the program from the clipboard and runs it; gives what it
+// prints.
+func (p *tab) runCopied(language string) []byte {
+	p.t.Helper()
+	command := languages[language]
+	if _, err := exec.LookPath(command[0]); err != nil {
+		if os.Getenv("CI") == "true" {
+			p.t.Fatal(err)
+		}
+		p.t.Skipf("NOT TESTED: %v", err)
+	}
+	p.press("#copy summary")
+	p.press(fmt.Sprintf(`#copy [data-copy=%q]`, language))
+	p.until(`!document.getElementById("notice").hidden && document.getElementById("notice").textContent.startsWith("Copied")`)
+	program := value[string](p, "navigator.clipboard.readText()")
+	cmd := exec.Command(command[0], append(command[1:], program)...) //nolint:gosec // what the page wrote
+	var errors strings.Builder
+	cmd.Stderr = &errors
+	out, err := cmd.Output()
+	if err != nil {
+		p.t.Fatalf("%v: %s\n%s", err, errors.String(), program)
+	}
+	return out
+}
+
 func TestWhatIsCopiedRuns(t *testing.T) {
 	p := newTab(t, start(t).BaseURL+"/")
 	const said = "it's $HOME `x` \\ \"q\" é 😀 </script>"
 	literal, _ := json.Marshal(said)
 	p.write("import sys\n\ndef main(n):\n    return [" + string(literal) + ", n, sys.stdin.read()]\n")
-	value[bool](p, `(document.getElementById("input").value = '{"a": [1, null, true]}') !== ""`)
-	value[bool](p, `(document.getElementById("stdin").value = "JSON\n'x'\n") !== ""`)
-	for language, command := range map[string][]string{
-		"curl": {"bash", "-c"}, "python": {"python3", "-c"}, "javascript": {"node", "--input-type=module", "-e"},
-	} {
+	p.fill("input", "{\"a\": [1, null, true],\n\"b\":\n\"it's \\\"\\\\\"}")
+	p.fill("stdin", "JSON\n'x'\n")
+	for language := range languages {
 		t.Run(language, func(t *testing.T) {
 			p.within(t)
-			if _, err := exec.LookPath(command[0]); err != nil {
-				if os.Getenv("CI") == "true" {
-					t.Fatal(err)
-				}
-				t.Skipf("NOT TESTED: %v", err)
-			}
-			p.press("#copy summary")
-			p.press(fmt.Sprintf(`#copy [data-copy=%q]`, language))
-			p.until(`!document.getElementById("notice").hidden && document.getElementById("notice").textContent.startsWith("Copied")`)
-			program := value[string](p, "navigator.clipboard.readText()")
-			cmd := exec.Command(command[0], append(command[1:], program)...) //nolint:gosec // what the page wrote
-			var errors strings.Builder
-			cmd.Stderr = &errors
-			out, err := cmd.Output()
-			if err != nil {
-				t.Fatalf("%v: %s\n%s", err, errors.String(), program)
-			}
+			out := p.runCopied(language)
 			var answer struct{ Result []any }
 			if err := json.Unmarshal(out, &answer); err != nil {
-				t.Fatalf("it prints %s: %v, from\n%s", out, err, program)
+				t.Fatalf("it prints %s: %v", out, err)
 			}
-			want := []any{said, map[string]any{"a": []any{1.0, nil, true}}, "JSON\n'x'\n"}
+			want := []any{said, map[string]any{"a": []any{1.0, nil, true}, "b": `it's "\`}, "JSON\n'x'\n"}
 			if d := cmp.Diff(want, answer.Result); d != "" {
-				t.Errorf("%s from\n%s", d, program)
+				t.Errorf("%s", d)
 			}
 		})
 	}

@@ -1,12 +1,13 @@
 // The request of the page as a program in another language.
+import { members } from "./stream.js";
 
 // commands are functions of (origin, request, needsKey).
 export const commands = {
   // A quoted here-document: nothing in it means anything to the shell, and
-  // JSON on one line cannot be its end.
+  // no line of JSON is its end.
   curl: (origin, request, needsKey) => `curl ${shellQuoted(`${origin}/execute`)} -H 'Content-Type: application/json' \\
 ${needsKey ? '  -H "Authorization: Bearer $PYEXEC_API_KEY" \\\n' : ""}  --data-binary @- <<'JSON'
-${JSON.stringify(request)}
+{${members(request)}}
 JSON
 `,
 
@@ -17,10 +18,10 @@ import urllib.request
 script = (
 ${lines(request.script, (line, end) => `    ${quoted(line + end)}`).join("\n")}
 )
-body = {"script": script${rest(request, ", ", (name, value) => `"${name}": json.loads(${quoted(JSON.stringify(value))})`)}}
+body = '{"script": ' + json.dumps(script) + ${rest(request)}
 request = urllib.request.Request(
     ${quoted(`${origin}/execute`)},
-    data=json.dumps(body).encode(),
+    data=body.encode(),
     headers={"Content-Type": "application/json"${needsKey ? ', "Authorization": "Bearer " + os.environ["PYEXEC_API_KEY"]' : ""}},
 )
 try:
@@ -36,20 +37,14 @@ ${lines(request.script, (line, end) => `  ${quoted(line + end)},`).join("\n")}
 const response = await fetch(${quoted(`${origin}/execute`)}, {
   method: "POST",
   headers: { "Content-Type": "application/json"${needsKey ? ", Authorization: `Bearer ${process.env.PYEXEC_API_KEY}`" : ""} },
-  body: JSON.stringify({ script${rest(request, ", ", (name, value) => `${name}: ${javascript(value)}`)} }),
+  body: '{"script": ' + JSON.stringify(script) + ${rest(request)},
 });
 console.log(await response.text());
 `,
 };
 
 // quoted is a string literal of JavaScript and of Python: JSON's is both.
-const quoted = (text) => javascript(text);
-
-// JSON is JavaScript, but for a key that sets the prototype: it stays text.
-function javascript(value) {
-  const text = JSON.stringify(value);
-  return text.includes('"__proto__"') && typeof value !== "string" ? `JSON.parse(${JSON.stringify(text)})` : text;
-}
+const quoted = (text) => JSON.stringify(text);
 
 const shellQuoted = (text) => (/^[\w:/.[\]-]+$/.test(text) && !text.includes("[") ? text : `'${text.replaceAll("'", "'\\''")}'`);
 
@@ -58,6 +53,11 @@ function lines(text, write) {
   return all.map((line, i) => write(line, i < all.length - 1 ? "\n" : "")).filter((line, i) => i === 0 || !/^ *"",?$/.test(line));
 }
 
-function rest(request, separator, write) {
-  return Object.entries(request).filter(([name]) => name !== "script").map(([name, value]) => separator + write(name, value)).join("");
+// rest is a literal of what follows the script, as JSON in either language's
+// text: as values of theirs, numbers would change. In single quotes, since JSON
+// is full of double ones.
+function rest({ script, ...others }) {
+  const text = Object.keys(others).length > 0 ? `, ${members(others)}}` : "}";
+  const inside = quoted(text).slice(1, -1).replaceAll("'", "\\'").replace(/\\(.)/g, (all, escaped) => (escaped === '"' ? escaped : all));
+  return `'${inside}'`;
 }

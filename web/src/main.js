@@ -6,6 +6,7 @@ import { examples } from "./examples.js";
 import { wireIsolation } from "./isolation.js";
 import { newRuns } from "./run.js";
 import { fromLink, link } from "./share.js";
+import { Verbatim } from "./stream.js";
 import { wireTheme } from "./theme.js";
 
 const nonce = document.querySelector("meta[name=csp-nonce]")?.nonce ?? "";
@@ -20,10 +21,11 @@ function request() {
   const input = byId("input").value.trim();
   if (input) {
     try {
-      made.input = JSON.parse(input);
+      JSON.parse(input);
     } catch (problem) {
       throw new FieldError("input", `The input is not JSON: ${problem.message}.`);
     }
+    made.input = new Verbatim(input);
   }
   if (byId("stdin").value) made.stdin = byId("stdin").value;
   const limit = byId("timeout").value.trim();
