@@ -286,6 +286,29 @@ func TestALinkRunsNothing(t *testing.T) {
 	}
 }
 
+// TestALinkOpens: one that is given out can be read, however well its script
+// packs.
+func TestALinkOpens(t *testing.T) {
+	server := start(t)
+	p := newTab(t, server.BaseURL+"/")
+	for lines, made := range map[int]bool{300_000: true, 400_000: false} { // 900 kB and 1.2 MB as JSON
+		p.write("def main():\n    return 1\n" + strings.Repeat("#\n", lines))
+		value[bool](p, `(document.getElementById("notice").textContent = "") === ""`)
+		p.press("#share")
+		p.until(`document.getElementById("notice").textContent !== ""`)
+		if !made {
+			if got := p.text("#notice"); got != "The script is too long for a link." {
+				t.Errorf("%d lines: it says %q", lines, got)
+			}
+			continue
+		}
+		other := newTab(t, value[string](p, "location.href"))
+		if got := other.text("#notice"); !strings.Contains(got, "Read it before you run it") {
+			t.Errorf("%d lines: its link says %q", lines, got)
+		}
+	}
+}
+
 func TestTheKeyboardIsEnough(t *testing.T) {
 	p := newTab(t, start(t).BaseURL+"/")
 	p.run(chromedp.Focus(chromedp.CSS(".cm-content")), chromedp.KeyEvent("\r", chromedp.KeyModifiers(kb.ModifierCtrl)))

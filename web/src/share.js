@@ -1,11 +1,13 @@
 // A script in the fragment of a link, which no browser sends to a server.
 
 const most = 48_000; // characters of a fragment that everything between two people lets through
-const mostBytes = 1 << 20; // what may come out of one, however small it is
+const mostBytes = 1 << 20; // of JSON in one, however small it is packed
 
 // link is the page's address with the script in it; null when it is too long.
 export async function link(content) {
-  const packed = await through(new Blob([JSON.stringify(content)]).stream(), new CompressionStream("deflate-raw"), Infinity);
+  const plain = new Blob([JSON.stringify(content)]);
+  if (plain.size > mostBytes) return null; // however well it packs: fromLink would not take it
+  const packed = await through(plain.stream(), new CompressionStream("deflate-raw"), Infinity);
   let binary = "";
   for (let at = 0; at < packed.length; at += 8192) binary += String.fromCharCode(...packed.subarray(at, at + 8192));
   const fragment = `#1=${btoa(binary).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "")}`;
