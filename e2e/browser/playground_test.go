@@ -190,6 +190,16 @@ func TestAnErrorMarksItsLine(t *testing.T) {
 	}
 }
 
+// TestAnErrorMarksItsColumn: it counts characters, and an emoji is one.
+func TestAnErrorMarksItsColumn(t *testing.T) {
+	p := newTab(t, start(t).BaseURL+"/")
+	p.execute("def main():\n    return '😀😀😀', eval('1')\n")
+	p.until(`document.querySelector(".cm-lintRange-error")`)
+	if got := value[string](p, `[...document.querySelectorAll(".cm-lintRange-error")].map((e) => e.textContent).join("")`); got != "eval('1')" {
+		t.Errorf("what is marked is %q", got)
+	}
+}
+
 // languages are those of "Copy as", with what runs their programs.
 var languages = map[string][]string{
 	"curl": {"bash", "-c"}, "python": {"python3", "-c"}, "javascript": {"node", "--input-type=module", "-e"},

@@ -98,7 +98,10 @@ function mark(view, { line, column, message, hint }) {
   const at = view.state.doc.line(line);
   const blanks = at.text.length - at.text.trimStart().length;
   let from = at.from + blanks;
-  if (Number.isInteger(column) && column >= 1 && column <= at.length) from = at.from + column - 1;
+  if (Number.isInteger(column) && column >= 1 && column <= at.length) {
+    // The server counts characters, as Python does; the editor counts UTF-16.
+    from = at.from + [...at.text].slice(0, column - 1).join("").length;
+  }
   view.dispatch(setDiagnostics(view.state, [{
     from, to: Math.max(from, at.to), severity: "error", message: hint ? `${message}\n${hint}` : message,
   }]), { effects: [setFaultyLine.of(at.from), EditorView.scrollIntoView(at.from, { y: "nearest" })] });
