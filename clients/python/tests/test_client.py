@@ -82,7 +82,7 @@ class RealServer(unittest.TestCase):
             self.client.execute("#" * (3 << 20))
         self.assertIsNone(slow.exception.hint)
         with self.assertRaises(AttributeError):
-            slow.exception.nonsense
+            slow.exception.nonsense  # type: ignore[attr-defined]
 
     def test_stream(self) -> None:
         script = "import sys\ndef main():\n    print('one\\u2028\\ntwo')\n    print('e', file=sys.stderr)\n    return 'r'"
@@ -208,6 +208,26 @@ class Retries(unittest.TestCase):
             client.execute("x", input=float(1), allow=[])
         self.assertEqual(sent[0].headers["Authorization"], "Bearer k")
         self.assertEqual(json.loads(sent[0].content), {"script": "x", "input": 1.0, "network": {"allow": []}})
+
+
+class Errors(unittest.TestCase):
+    def error(self, body: object) -> p.ApiError:
+        handle, _ = answers(httpx.Response(400, headers={"X-Request-Id": "r"}, json=body))
+        with p.Client("http://x", transport=httpx.MockTransport(handle)) as client:
+            with self.assertRaises(p.ApiError) as caught:
+                client.execute("x")
+        return caught.exception
+
+    def test_fields(self) -> None:
+        # mypy checks these too: it says where one of them is not an error.
+        error = self.error({"error": {"type": "exception", "message": "m", "line": 2, "type_": 1}})
+        line: int | None = error.line
+        hint: str | None = error.hint
+        self.assertEqual((line, hint), (2, None))
+        for name in ("nonsense", "type_", "__fields__"):
+            self.assertFalse(hasattr(error, name), name)
+        with self.assertRaises(AttributeError):
+            error.nonsense  # type: ignore[attr-defined]
 
 
 class Streams(unittest.TestCase):

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
-
 from ._types import Details, Json, details_of
 
 
@@ -20,6 +18,23 @@ class ConnectionFailed(PyexecError):
 class ApiError(PyexecError):
     """An answer of the server other than a result."""
 
+    # Those that error.type has; the others are None.
+    field: str | None
+    line: int | None
+    column: int | None
+    source_line: str | None
+    operation: str | None
+    hint: str | None
+    exception: str | None
+    traceback: str | None
+    path: str | None
+    signal: str | None
+    exit_status: int | None
+    limit_ms: int | None
+    limit_mb: int | None
+    limit_bytes: int | None
+    started: bool | None
+
     def __init__(self, type: str, message: str, status: int, fields: Mapping[str, Json], body: Mapping[str, Json]) -> None:
         super().__init__(f"{type}: {message}")
         self.type = type
@@ -32,23 +47,13 @@ class ApiError(PyexecError):
         self.request_id: str | None = None
         self.retry_after: float | None = None
         """Seconds; None where the server does not say."""
-
-    def __getattr__(self, name: str) -> Any:
-        # line, column, hint, traceback, limit_ms...: None where there is none.
-        if name in _FIELDS:
-            return self.__dict__.get("fields", {}).get(name)
-        raise AttributeError(name)
+        for name in ApiError.__annotations__:
+            setattr(self, name, fields.get(name))
 
     @property
     def retryable(self) -> bool:
         """Whether the server has said that nothing was run and when to come back."""
         return self.status in (429, 503) and self.retry_after is not None and not self.fields.get("started")
-
-
-_FIELDS = frozenset(
-    "field line column source_line operation hint exception traceback path signal exit_status"
-    " limit_ms limit_mb limit_bytes started".split()
-)
 
 
 class ScriptError(ApiError):
