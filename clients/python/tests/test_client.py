@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
+import multiprocessing
 import os
+import pickle
 import time
 import unittest
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import aclosing
 
 import httpx
@@ -228,6 +232,25 @@ class Errors(unittest.TestCase):
             self.assertFalse(hasattr(error, name), name)
         with self.assertRaises(AttributeError):
             error.nonsense  # type: ignore[attr-defined]
+
+
+    def test_they_go_between_processes(self) -> None:
+        usage = {"wall_ms": 1}
+        error = self.error({"error": {"type": "exception", "message": "m", "line": 2}, "stdout": "s", "usage": usage, "files": []})
+        error.retry_after = 1.5
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+            with self.assertRaises(p.ScriptException) as caught:
+                pool.submit(fail, error).result()
+        for again in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error), caught.exception):
+            self.assertIs(type(again), p.ScriptException)
+            self.assertEqual((str(again), again.args), (str(error), error.args))
+            self.assertEqual({name: getattr(again, name) for name in vars(error)}, vars(error))
+        with self.assertRaises(p.ConnectionFailed):
+            raise pickle.loads(pickle.dumps(p.ConnectionFailed("x")))
+
+
+def fail(error: Exception) -> None:
+    raise error
 
 
 class Streams(unittest.TestCase):

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
+
 from ._types import Details, Json, details_of
 
 
@@ -50,10 +52,18 @@ class ApiError(PyexecError):
         for name in ApiError.__annotations__:
             setattr(self, name, fields.get(name))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exception's own would call the class with the message alone.
+        return _again, (type(self), self.args), self.__dict__
+
     @property
     def retryable(self) -> bool:
         """Whether the server has said that nothing was run and when to come back."""
         return self.status in (429, 503) and self.retry_after is not None and not self.fields.get("started")
+
+
+def _again(cls: type[ApiError], args: tuple[Any, ...]) -> ApiError:
+    return cls.__new__(cls, *args)
 
 
 class ScriptError(ApiError):
