@@ -269,6 +269,15 @@ class Streams(unittest.TestCase):
         for size in (1, 7, len(text)):
             self.assertEqual(self.events(*(text[i : i + size] for i in range(0, len(text), size))), want)
 
+    def test_a_long_event(self) -> None:
+        text = json.dumps({"result": "x" * (4 << 20)})
+        data = f"event: result\ndata: {text}\n\n".encode()
+        began = time.process_time()
+        last = self.events(*(data[i : i + 256] for i in range(0, len(data), 256)))[-1]
+        assert isinstance(last, p.Result)
+        self.assertEqual(len(last.result), 4 << 20)
+        self.assertLess(time.process_time() - began, 3)  # 15 s if each piece is joined to the line
+
     def test_bad_ends(self) -> None:
         with self.assertRaises(p.ConnectionFailed):
             self.events(b'event: stdout\ndata: {"text":"a"}\n\n')

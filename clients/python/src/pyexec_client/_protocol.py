@@ -117,13 +117,17 @@ class Listener:
 
     def __init__(self, answer: httpx.Response) -> None:
         self._answer = answer
-        self._rest = b""
+        self._rest: list[bytes] = []  # of a line, in the pieces that it came in
         self._name = ""
         self._data: list[str] = []
 
     def feed(self, chunk: bytes) -> Iterator[Event]:
         # By hand, since httpx's lines end at characters that JSON may hold.
-        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        self._rest.append(chunk)
+        if b"\n" not in chunk:
+            return  # joined once, at its end: a line may have many MB
+        *lines, rest = b"".join(self._rest).split(b"\n")
+        self._rest = [rest]
         for line in lines:
             event = self._line(line.rstrip(b"\r").decode("utf-8", "replace"))
             if event is not None:
