@@ -8,6 +8,7 @@ import json
 import multiprocessing
 import os
 import pickle
+import sys
 import time
 import unittest
 from collections.abc import Callable
@@ -62,6 +63,14 @@ class RealServer(unittest.TestCase):
         self.assertGreater(details.usage.memory_bytes, 0)
         self.assertEqual([(f.path, f.content) for f in details.files], [("output/x.bin", b"\x00\xffb")])
         self.assertTrue(details.isolation["layers"]["seccomp"]["active"])
+
+    def test_integers_of_many_digits(self) -> None:
+        digits = sys.get_int_max_str_digits()
+        script = "def main():\n    return [10**5000, -(10**5000) + 1, 7**20000, 3, 10**640 - 1]"
+        want = p.Result([10**5000, -(10**5000) + 1, 7**20000, 3, 10**640 - 1], "")
+        self.assertTrue(self.client.execute(script) == want)  # not assertEqual: it would print them, which Python refuses
+        self.assertTrue(list(self.client.stream(script))[-1] == want)
+        self.assertEqual(sys.get_int_max_str_digits(), digits)
 
     def test_none_is_an_input(self) -> None:
         script = "def main(*data):\n    return list(data)"
@@ -212,6 +221,27 @@ class Retries(unittest.TestCase):
             client.execute("x", input=float(1), allow=[])
         self.assertEqual(sent[0].headers["Authorization"], "Bearer k")
         self.assertEqual(json.loads(sent[0].content), {"script": "x", "input": 1.0, "network": {"allow": []}})
+
+
+class Bodies(unittest.TestCase):
+    def test_what_cannot_be_sent(self) -> None:
+        circle: list[object] = []
+        circle.append(circle)
+        handle, sent = answers(RESULT)
+        with p.Client("http://x", transport=httpx.MockTransport(handle)) as client:
+            for input in (10**5000, [float("nan")], circle):
+                with self.assertRaisesRegex(ValueError, "^input cannot be sent as JSON: "):
+                    client.execute("x", input=input)
+        self.assertEqual(sent, [])
+
+    def test_integers_of_many_digits(self) -> None:
+        for number in ("9" * 5001, "-1" + "0" * 100_000, "1" + "0" * 640):
+            handle, _ = answers(httpx.Response(200, content=f'{{"result": [{number}, 1], "stdout": ""}}'.encode()))
+            with p.Client("http://x", transport=httpx.MockTransport(handle)) as client:
+                got, one = client.execute("x").result
+            sign = -1 if number.startswith("-") else 1
+            want = 10**5001 - 1 if number.startswith("9") else sign * 10 ** (len(number.lstrip("-")) - 1)
+            self.assertTrue(got == want and one == 1)  # not assertEqual: it would print them, which Python refuses
 
 
 class Errors(unittest.TestCase):

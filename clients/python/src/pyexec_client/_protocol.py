@@ -54,7 +54,11 @@ def request_body(
         body["network"] = {"allow": list(allow)}
     if details:
         body["details"] = True
-    return json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
+    try:
+        text = json.dumps(body, ensure_ascii=False, allow_nan=False)
+    except ValueError as error:  # NaN, a circle, more digits than Python's limit
+        raise ValueError(f"input cannot be sent as JSON: {error}") from None
+    return text.encode()
 
 
 def _file(path: str, content: FileContent) -> dict[str, str]:
@@ -67,10 +71,30 @@ def headers(api_key: str | None) -> dict[str, str]:
     return {"Authorization": f"Bearer {api_key}"} if api_key else {}
 
 
+def loads(text: bytes | str) -> Json:
+    """json.loads, whatever Python's limit on the digits of an integer: it is the whole process's, so it stays."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:
+        return json.loads(text, parse_int=_integer)
+
+
+def _integer(digits: str) -> int:
+    if digits.startswith("-"):
+        return -_integer(digits[1:])
+    if len(digits) <= 640:  # the least that the limit can be
+        return int(digits)
+    low = len(digits) // 2
+    shift: int = 10**low
+    return _integer(digits[:-low]) * shift + _integer(digits[-low:])
+
+
 def read(answer: httpx.Response) -> Result:
     """The result of a whole answer; raises its error."""
     try:
-        body = json.loads(answer.content)
+        body = loads(answer.content)
     except ValueError:
         body = None
     if answer.status_code == 200 and isinstance(body, dict) and "result" in body:
@@ -150,7 +174,7 @@ class Listener:
         if name not in ("started", "stdout", "stderr", "result", "error"):
             return None
         try:
-            body = json.loads(data)
+            body = loads(data)
         except ValueError:
             raise InternalError("internal", f"an event {name} that is not JSON", 200, {}, {}) from None
         if name == "started":
