@@ -234,6 +234,18 @@ class Bodies(unittest.TestCase):
                     client.execute("x", input=input)
         self.assertEqual(sent, [])
 
+    def test_wrong_arguments(self) -> None:
+        with p.Client("http://x", transport=httpx.MockTransport(answers(RESULT)[0])) as client:
+            for timeout in (float("inf"), float("-inf"), float("nan"), 1e308):
+                with self.assertRaisesRegex(ValueError, "^timeout is .* a number of seconds"):
+                    client.execute("x", timeout=timeout)
+        for key in ("schlüssel", "secret\n", "a secret", "\x7f"):
+            for cls in (p.Client, p.AsyncClient):
+                with self.assertRaisesRegex(ValueError, "^api_key has a character") as caught:
+                    cls("http://x", api_key=key)
+                self.assertFalse("secret" in str(caught.exception))
+                self.assertNotIsInstance(caught.exception, UnicodeError)
+
     def test_integers_of_many_digits(self) -> None:
         for number in ("9" * 5001, "-1" + "0" * 100_000, "1" + "0" * 640):
             handle, _ = answers(httpx.Response(200, content=f'{{"result": [{number}, 1], "stdout": ""}}'.encode()))
@@ -281,6 +293,37 @@ class Errors(unittest.TestCase):
 
 def fail(error: Exception) -> None:
     raise error
+
+
+class Health(unittest.TestCase):
+    def health(self, answer: httpx.Response) -> object:
+        """What both clients give, or the type of what they raise."""
+
+        async def later() -> object:
+            async with p.AsyncClient("http://x", transport=httpx.MockTransport(answers(answer)[0])) as client:
+                try:
+                    return await client.health()
+                except p.PyexecError as error:
+                    return type(error)
+
+        got: object
+        with p.Client("http://x", transport=httpx.MockTransport(answers(answer)[0])) as client:
+            try:
+                got = client.health()
+            except p.PyexecError as error:
+                got = type(error)
+        self.assertEqual(asyncio.run(later()), got)
+        return got
+
+    def test_only_what_is_one(self) -> None:
+        ill = {"status": "unavailable", "reason": "the last run failed"}
+        self.assertEqual(self.health(httpx.Response(200, json={"status": "ok"})), {"status": "ok"})
+        self.assertEqual(self.health(httpx.Response(503, json=ill)), ill)
+        self.assertEqual(self.health(httpx.Response(404, json={"error": {"type": "not_found", "message": ""}})), p.NotFound)
+        self.assertEqual(self.health(httpx.Response(401, json={"error": {"type": "unauthenticated", "message": ""}})), p.Unauthenticated)
+        self.assertEqual(self.health(httpx.Response(404, json={"status": 404})), p.InternalError)
+        self.assertEqual(self.health(httpx.Response(200, text="<html>")), p.InternalError)
+        self.assertEqual(self.health(httpx.Response(200, json=[])), p.InternalError)
 
 
 class Streams(unittest.TestCase):

@@ -163,10 +163,9 @@ class Client(_Settings):
     def health(self) -> dict[str, Json]:
         """What GET /health says, also where it says that the server is not well."""
         try:
-            body: dict[str, Json] = self._http.get("/health").json()
-        except (httpx.HTTPError, ValueError) as error:
+            return protocol.read_health(self._http.get("/health"))
+        except httpx.HTTPError as error:
             raise ConnectionFailed(f"{type(error).__name__}: {error}") from error
-        return body
 
 
 class AsyncClient(_Settings):
@@ -276,7 +275,6 @@ class AsyncClient(_Settings):
     async def health(self) -> dict[str, Json]:
         """What GET /health says, also where it says that the server is not well."""
         try:
-            body: dict[str, Json] = (await self._http.get("/health")).json()
-        except (httpx.HTTPError, ValueError) as error:
+            return protocol.read_health(await self._http.get("/health"))
+        except httpx.HTTPError as error:
             raise ConnectionFailed(f"{type(error).__name__}: {error}") from error
-        return body

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -47,7 +48,10 @@ def request_body(
     if env:
         body["env"] = dict(env)
     if timeout is not None:
-        body["timeout_ms"] = math.ceil(timeout * 1000)
+        try:
+            body["timeout_ms"] = math.ceil(timeout * 1000)
+        except (OverflowError, ValueError):  # infinite, NaN
+            raise ValueError(f"timeout is {timeout}, not a number of seconds such as 2.5; None is the server's own") from None
     if memory_mb is not None:
         body["memory_mb"] = memory_mb
     if allow is not None:
@@ -68,7 +72,11 @@ def _file(path: str, content: FileContent) -> dict[str, str]:
 
 
 def headers(api_key: str | None) -> dict[str, str]:
-    return {"Authorization": f"Bearer {api_key}"} if api_key else {}
+    if not api_key:
+        return {}
+    if not re.fullmatch("[!-~]+", api_key):  # the key itself stays out of the message
+        raise ValueError("api_key has a character that a key cannot have: it is ASCII, without spaces and line ends")
+    return {"Authorization": f"Bearer {api_key}"}
 
 
 def loads(text: bytes | str) -> Json:
@@ -93,13 +101,25 @@ def _integer(digits: str) -> int:
 
 def read(answer: httpx.Response) -> Result:
     """The result of a whole answer; raises its error."""
-    try:
-        body = loads(answer.content)
-    except ValueError:
-        body = None
+    body = _body(answer)
     if answer.status_code == 200 and isinstance(body, dict) and "result" in body:
         return _result(body, answer)
     raise _complete(error_of(answer.status_code, body), answer, answer.headers.get("Retry-After"))
+
+
+def read_health(answer: httpx.Response) -> dict[str, Json]:
+    """What GET /health says; raises what is something else."""
+    body = _body(answer)
+    if answer.status_code in (200, 503) and isinstance(body, dict) and "status" in body:
+        return body
+    raise _complete(error_of(answer.status_code, body), answer, answer.headers.get("Retry-After"))
+
+
+def _body(answer: httpx.Response) -> Json:
+    try:
+        return loads(answer.content)
+    except ValueError:
+        return None
 
 
 def _result(body: Mapping[str, Json], answer: httpx.Response) -> Result:
