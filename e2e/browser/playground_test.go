@@ -220,7 +220,7 @@ func (p *tab) runCopied(language string) []byte {
 	p.press(fmt.Sprintf(`#copy [data-copy=%q]`, language))
 	p.until(`!document.getElementById("notice").hidden && document.getElementById("notice").textContent.startsWith("Copied")`)
 	program := value[string](p, "navigator.clipboard.readText()")
-	cmd := exec.Command(command[0], append(command[1:], program)...) //nolint:gosec // what the page wrote
+	cmd := exec.Command(command[0], append(command[1:], program)...)
 	var errors strings.Builder
 	cmd.Stderr = &errors
 	out, err := cmd.Output()

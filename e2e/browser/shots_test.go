@@ -42,7 +42,7 @@ func TestScreenshots(t *testing.T) {
 			}
 			picture := get(p, chromedp.FullScreenshot(100))
 			if os.Getenv("SCREENSHOTS") != "" {
-				if err := os.WriteFile(e2etest.Repo(t, "docs", "images", shot.file), picture, 0o644); err != nil { //nolint:gosec // for the docs
+				if err := os.WriteFile(e2etest.Repo(t, "docs", "images", shot.file), picture, 0o644); err != nil {
 					t.Fatal(err)
 				}
 			}
