@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -169,6 +170,34 @@ func TestRevokedWithinOneTick(t *testing.T) {
 	if err := os.Chtimes(path, before.ModTime(), before.ModTime()); err != nil {
 		t.Fatal(err)
 	}
+	if _, _, err := call(t, a, header); pyexec.CodeOf(err) != pyexec.CodeUnauthenticated {
+		t.Errorf("a revoked key: %v", err)
+	}
+}
+
+// TestRevokedUnderAnOldTime: what the time of the content says is the word of
+// whoever wrote it.
+func TestRevokedUnderAnOldTime(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys.yaml")
+	id, header := addKey(t, path, "a", nil)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := time.Now().Add(-time.Hour)
+	write := func(text string) {
+		t.Helper()
+		if err := errors.Join(os.WriteFile(path, []byte(text), 0o600), os.Chtimes(path, old, old)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(string(text))
+	time.Sleep(2100 * time.Millisecond) // longer than a file is read again in any case
+	a := newAuth(t, auth.Options{KeysFile: path})
+	if _, _, err := call(t, a, header); err != nil {
+		t.Fatal(err)
+	}
+	write(strings.Replace(string(text), id, strings.Repeat("z", len(id)), 1))
 	if _, _, err := call(t, a, header); pyexec.CodeOf(err) != pyexec.CodeUnauthenticated {
 		t.Errorf("a revoked key: %v", err)
 	}

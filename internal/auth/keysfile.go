@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/python-code-executor/pyexec"
 )
 
@@ -46,7 +48,7 @@ type keysFile struct {
 	check Check
 
 	mu     sync.Mutex
-	stamp  os.FileInfo
+	stamp  stamp
 	looked time.Time // when the file of this stamp was read
 	text   []byte
 	table  *table
@@ -89,26 +91,46 @@ func (k *keysFile) current() (*table, error) {
 	return t, nil
 }
 
+// stamp is what tells a file from what it was before. The time of its change
+// is the kernel's: that of its content can be set by whoever writes it.
+type stamp struct {
+	dev, inode        uint64
+	size              int64
+	modified, changed int64 // in nanoseconds
+}
+
+func stampOf(path string) (stamp, error) {
+	var s unix.Stat_t
+	if err := unix.Stat(path, &s); err != nil {
+		return stamp{}, &os.PathError{Op: "stat", Path: path, Err: err}
+	}
+	return stamp{dev: s.Dev, inode: s.Ino, size: s.Size, modified: s.Mtim.Nano(), changed: s.Ctim.Nano()}, nil
+}
+
 // sameTick is the time within which two writes may leave a file with the same
 // times: one that was read so shortly after a write is read again.
 const sameTick = 2 * time.Second
 
+// settled tells whether a later write will have another time.
+func (s stamp) settled(looked time.Time) bool {
+	return looked.Sub(time.Unix(0, max(s.modified, s.changed))) > sameTick
+}
+
 // load is the table of the file as it is now.
 func (k *keysFile) load() (*table, error) {
-	now, err := os.Stat(k.path)
+	now, err := stampOf(k.path)
 	if err != nil {
 		return nil, fmt.Errorf("keys-file: %w", err)
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.stamp != nil && os.SameFile(k.stamp, now) && k.stamp.Size() == now.Size() && k.stamp.ModTime().Equal(now.ModTime()) &&
-		k.looked.Sub(now.ModTime()) > sameTick {
+	if now == k.stamp && now.settled(k.looked) {
 		return k.table, k.err
 	}
 	looked := time.Now()
 	text, err := readKeysFile(k.path)
 	if err != nil {
-		k.stamp = nil
+		k.stamp = stamp{}
 		return nil, fmt.Errorf("keys-file: %w", err)
 	}
 	if k.text == nil || !bytes.Equal(k.text, text) {
