@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/python-code-executor/pyexec"
 	"github.com/python-code-executor/pyexec/internal/auth"
@@ -216,12 +217,16 @@ func TestAFaultyFileLetsNobodyIn(t *testing.T) {
 		"not YAML": func() error { return os.WriteFile(path, []byte("callers: ["), 0o600) },
 		"a fault":  func() error { return os.WriteFile(path, append([]byte("colour: red\n"), good...), 0o600) },
 		"gone":     func() error { return os.Remove(path) },
+		"a pipe":   func() error { return errors.Join(os.Remove(path), unix.Mkfifo(path, 0o600)) },
 	} {
 		if err := spoil(); err != nil {
 			t.Fatal(err)
 		}
 		if _, h, err := call(t, a, header); pyexec.CodeOf(err) != pyexec.CodeUnavailable || len(h) > 0 {
 			t.Errorf("%s: %v, %v", name, err, h)
+		}
+		if err := os.RemoveAll(path); err != nil { // a pipe cannot be written over
+			t.Fatal(err)
 		}
 		if err := os.WriteFile(path, good, 0o600); err != nil {
 			t.Fatal(err)
@@ -376,8 +381,14 @@ func TestNewRefuses(t *testing.T) {
 	if err := os.WriteFile(empty, []byte("callers: []\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := unix.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for name, opts := range map[string]auth.Options{
 		"no file":  {KeysFile: "/nowhere"},
+		"a pipe":   {KeysFile: pipe},
+		"a folder": {KeysFile: filepath.Dir(pipe)},
 		"no key":   {KeysFile: empty},
 		"no URL":   {OIDC: auth.OIDC{Issuer: "id.example.com", Audience: "a"}},
 		"no https": {OIDC: auth.OIDC{Issuer: "http://id.example.com", Audience: "a"}},

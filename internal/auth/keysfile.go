@@ -149,11 +149,16 @@ func (k *keysFile) load() (*table, error) {
 const maxKeysFile = 4 << 20
 
 func readKeysFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0) // a pipe would be waited for
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err != nil {
+		return nil, err
+	} else if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a regular file, which alone can be read again when it has changed", path)
+	}
 	text, err := io.ReadAll(io.LimitReader(f, maxKeysFile+1))
 	if err == nil && len(text) > maxKeysFile {
 		err = fmt.Errorf("%s is larger than %v", path, pyexec.Bytes(maxKeysFile))
