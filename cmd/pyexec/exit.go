@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"syscall"
 
 	"github.com/python-code-executor/pyexec/client"
 )
@@ -37,6 +38,14 @@ const exitHelp = `Exit status:
   73   a file cannot be written                 75   refused, not begun: try again later
   77   the key is missing or not allowed this   78   the configuration cannot work
   130  interrupted          141  nobody reads the output any more`
+
+// exitOfWrite is the exit status for an error of a write of ours.
+func exitOfWrite(err error) int {
+	if errors.Is(err, syscall.EPIPE) {
+		return exitPipe
+	}
+	return exitCannotWrite
+}
 
 // exitOf is the exit status for an error of a call to a server.
 func exitOf(err error) int {

@@ -43,7 +43,14 @@ func main() {
 	if isInit() {
 		os.Exit(runInit())
 	}
-	os.Exit(dispatch(os.Args[1:], newUI()))
+	u := newUI()
+	status := dispatch(os.Args[1:], u)
+	if err := u.out.err; err != nil { // whatever it did, nobody has seen it
+		if status = exitOfWrite(err); status != exitPipe {
+			u.fail("%v", err)
+		}
+	}
+	os.Exit(status)
 }
 
 func dispatch(args []string, u ui) int {

@@ -234,20 +234,24 @@ func show(ctx context.Context, in *invocation, c *client.Client, req client.Requ
 	done := in.ui.progress(func() string { return fmt.Sprintf("running, %.0f s", time.Since(began).Seconds()) })
 	defer done()
 	midLine := false // what was printed last on standard output has no end of line
+	var lost error   // of a write here, which ends the run; not the server's
 	res, err := c.Stream(ctx, req, func(e client.Event) error {
 		if in.is("json") || in.is("quiet") || e.Text == "" {
 			return nil
 		}
 		done() // what is printed and the progress would be in each other's way
 		if e.Kind == client.Stderr {
-			_, err := io.WriteString(in.ui.err, in.ui.safe(in.ui.errTTY, e.Text))
-			return err
+			_, lost = io.WriteString(in.ui.err, in.ui.safe(in.ui.errTTY, e.Text))
+			return lost
 		}
 		midLine = !strings.HasSuffix(e.Text, "\n")
-		_, err := io.WriteString(in.ui.out, in.ui.safe(in.ui.outTTY, e.Text))
-		return err
+		_, lost = io.WriteString(in.ui.out, in.ui.safe(in.ui.outTTY, e.Text))
+		return lost
 	})
 	done()
+	if lost != nil { // main tells of standard output; of the other nothing can be told
+		return exitOfWrite(lost)
+	}
 	if midLine {
 		fmt.Fprintln(in.ui.out)
 	}
@@ -271,9 +275,6 @@ func show(ctx context.Context, in *invocation, c *client.Client, req client.Requ
 func showError(in *invocation, err error) int {
 	status := exitOf(err)
 	var e *client.Error
-	if errors.Is(err, syscall.EPIPE) {
-		return exitPipe
-	}
 	if !errors.As(err, &e) {
 		in.ui.fail("%v", err)
 		return status

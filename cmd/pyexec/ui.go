@@ -14,7 +14,8 @@ import (
 
 // ui is where a command writes. Colours and progress are for people alone.
 type ui struct {
-	out, err       io.Writer
+	out            *output
+	err            io.Writer
 	outTTY, errTTY bool
 	colour         bool // on err
 }
@@ -23,9 +24,24 @@ func newUI() ui {
 	errTTY := term.IsTerminal(int(os.Stderr.Fd()))
 	plain := os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" // https://no-color.org
 	return ui{
-		out: os.Stdout, err: os.Stderr,
+		out: &output{w: os.Stdout}, err: os.Stderr,
 		outTTY: term.IsTerminal(int(os.Stdout.Fd())), errTTY: errTTY, colour: errTTY && !plain,
 	}
+}
+
+// output remembers the first write that failed: those of package fmt, which
+// nobody asks for their errors, count as well. Only one goroutine writes.
+type output struct {
+	w   io.Writer
+	err error
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.w.Write(p)
+	if o.err == nil {
+		o.err = err
+	}
+	return n, err
 }
 
 // Colours of the terminal, by ECMA-48.

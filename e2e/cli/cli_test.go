@@ -178,6 +178,51 @@ func TestOutputThatNobodyReads(t *testing.T) {
 	}
 }
 
+// TestOutputThatIsLost: a run whose result nobody got has not succeeded.
+func TestOutputThatIsLost(t *testing.T) {
+	server := e2etest.Start(t)
+	file := script(t, "def main():\n    print('p')\n    return 1")
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skipf("NOT TESTED: %v", err)
+	}
+	defer full.Close()
+	unread := func() *os.File {
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Close()
+		t.Cleanup(func() { w.Close() })
+		return w
+	}
+	run := []string{"run", file, "--server", server.BaseURL}
+	for name, args := range map[string][]string{
+		"streamed": run, "quiet": append(run[:4:4], "--quiet"), "json": append(run[:4:4], "--json"),
+		"version": {"version"}, "help": {"help"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cmd := command(t, args...)
+			cmd.Stdout = full
+			if got := finish(t, cmd); got.status != 73 || got.err != "pyexec: write /dev/stdout: no space left on device\n" {
+				t.Errorf("a full disk: %+v", got)
+			}
+			cmd = command(t, args...)
+			cmd.Stdout = unread()
+			if got := finish(t, cmd); got.err != "" || got.status != 141 && cmd.ProcessState.String() != "signal: broken pipe" {
+				t.Errorf("nobody reads: %+v, %v", got, cmd.ProcessState)
+			}
+		})
+	}
+	t.Run("errors", func(t *testing.T) {
+		cmd := command(t, "run", script(t, "import sys\ndef main():\n    print('p', file=sys.stderr)\n    return 1"), "--server", server.BaseURL)
+		cmd.Stderr = full
+		if got := finish(t, cmd); got.status != 73 || got.out != "" {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
 // TestKey: without one the status says so.
 func TestKey(t *testing.T) {
 	keys := filepath.Join(t.TempDir(), "keys.yaml")
