@@ -74,7 +74,7 @@ func New(base string, opts ...Option) (*Client, error) {
 // Execute runs a script and returns what came of it. Any error of the script
 // or of the server is an [*Error]; others are of the connection or of ctx.
 func (c *Client) Execute(ctx context.Context, req Request) (*Result, error) {
-	body, err := json.Marshal(req)
+	body, err := req.MarshalJSON()
 	if err != nil {
 		return nil, fmt.Errorf("request: %w", err)
 	}

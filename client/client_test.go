@@ -271,6 +271,34 @@ func TestAllow(t *testing.T) {
 	}
 }
 
+// TestNotUTF8: no other text than the one that was given may reach a server.
+func TestNotUTF8(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, `{"result":1}`)
+	}))
+	defer s.Close()
+	c := connect(t, s.URL)
+	for field, r := range map[string]client.Request{
+		"script":           {Script: "# \xe9"},
+		"stdin":            {Stdin: "\xff"},
+		`env["A"]`:         {Env: map[string]string{"A": "\xff"}},
+		`env["\xff"]`:      {Env: map[string]string{"\xff": ""}},
+		"files[1].path":    {Files: []client.File{{Path: "a"}, {Path: "\xff"}}},
+		"network.allow[0]": {Allow: []string{"\xff"}},
+	} {
+		want := "request: " + field + " is not UTF-8"
+		if _, err := c.Execute(t.Context(), r); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
+		if _, err := c.Stream(t.Context(), r, func(client.Event) error { return nil }); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+	if _, err := c.Execute(t.Context(), client.Request{Script: "é\uFFFD", Files: []client.File{{Path: "a", Content: []byte{0xff}}}}); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestNewAndKey(t *testing.T) {
 	for _, url := range []string{"", "localhost:8080", "ftp://x", "http://", "http://x?y=1", "://"} {
 		if _, err := client.New(url); err == nil {

@@ -34,7 +34,7 @@ const (
 // each event, in order. An error of on ends the run and is returned. A server
 // that does not stream is heard all the same, at the end.
 func (c *Client) Stream(ctx context.Context, req Request, on func(Event) error) (*Result, error) {
-	body, err := json.Marshal(req)
+	body, err := req.MarshalJSON()
 	if err != nil {
 		return nil, fmt.Errorf("request: %w", err)
 	}

@@ -3,7 +3,10 @@ package client
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"time"
+	"unicode/utf8"
 )
 
 // Request is one run. Only Script is required.
@@ -26,8 +29,34 @@ type File struct {
 	MediaType string `json:"media_type,omitempty"` // of what a run left; by the file's name
 }
 
-// MarshalJSON writes the request as the server takes it.
+// check refuses what encoding/json would replace without a word: what runs must
+// be what was given.
+func (r Request) check() error {
+	texts := map[string]string{"script": r.Script, "stdin": r.Stdin}
+	for name, value := range r.Env {
+		texts[fmt.Sprintf("env[%q]", name)] = name + value
+	}
+	for i, f := range r.Files {
+		texts[fmt.Sprintf("files[%d].path", i)] = f.Path
+	}
+	for i, to := range r.Allow {
+		texts[fmt.Sprintf("network.allow[%d]", i)] = to
+	}
+	var problems []error
+	for field, text := range texts {
+		if !utf8.ValidString(text) {
+			problems = append(problems, fmt.Errorf("%s is not UTF-8; bytes go into the content of a file", field))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// MarshalJSON writes the request as the server takes it. Text that is not
+// UTF-8 is an error, except in Input, where it is encoding/json's to decide.
 func (r Request) MarshalJSON() ([]byte, error) {
+	if err := r.check(); err != nil {
+		return nil, err
+	}
 	type file struct {
 		Path    string `json:"path"`
 		Content []byte `json:"content_base64"`

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode/utf8"
 
 	"github.com/python-code-executor/pyexec/client"
 	"github.com/python-code-executor/pyexec/internal/app"
@@ -103,24 +104,36 @@ func runRequest(in *invocation) (req client.Request, status int) {
 		}
 		return text
 	}
-	req.Script = string(read("", in.args[0]))
+	text := func(flag, name, instead string) string {
+		b := read(flag, name)
+		if err := notUTF8(b); err != nil {
+			in.problem("%s%s: %w; %s", flag, name, err, instead)
+		}
+		return string(b)
+	}
+	req.Script = text("", in.args[0], "save it as UTF-8, whatever its coding line says")
 	if in.is("stdin") {
-		req.Stdin = string(read("--stdin: ", in.value("stdin")))
+		req.Stdin = text("--stdin: ", in.value("stdin"), "sys.stdin is text: --file gives a script bytes")
 	}
 	if in.is("input") {
-		text := []byte(in.value("input"))
+		doc := []byte(in.value("input"))
 		if name, ok := strings.CutPrefix(in.value("input"), "@"); ok {
-			text = read("--input: ", name)
+			doc = read("--input: ", name)
 		}
-		if status == 0 && !json.Valid(text) {
-			in.problem("--input: %s is not JSON; a text needs its quotes, as in '\"text\"'", shorten(text))
+		if err := notUTF8(doc); err != nil {
+			in.problem("--input: %w", err)
+		} else if status == 0 && !json.Valid(doc) {
+			in.problem("--input: %s is not JSON; a text needs its quotes, as in '\"text\"'", shorten(doc))
 		}
-		req.Input = json.RawMessage(text)
+		req.Input = json.RawMessage(doc)
 	}
 	for _, v := range in.given["file"] {
 		from, to, ok := strings.Cut(v, "=")
 		if !ok {
 			to = filepath.Base(from)
+		}
+		if !utf8.ValidString(to) {
+			in.problem("--file: the name %q is not UTF-8; FILE=PATH gives it another", to)
 		}
 		req.Files = append(req.Files, client.File{Path: to, Content: read("--file: ", from)})
 	}
@@ -128,6 +141,9 @@ func runRequest(in *invocation) (req client.Request, status int) {
 		name, value, ok := strings.Cut(v, "=")
 		if !ok {
 			in.problem("--env: %q is not NAME=VALUE", v)
+		}
+		if !utf8.ValidString(v) {
+			in.problem("--env: %q is not UTF-8", v)
 		}
 		if req.Env == nil {
 			req.Env = map[string]string{}
@@ -166,6 +182,23 @@ func runLimits(in *invocation, req *client.Request) {
 		}
 		req.Memory = b.MB()
 	}
+}
+
+// notUTF8 says where text is no text. JSON could only carry something else in
+// its place.
+func notUTF8(text []byte) error {
+	line := 1
+	for len(text) > 0 {
+		r, n := utf8.DecodeRune(text)
+		if r == utf8.RuneError && n == 1 {
+			return fmt.Errorf("byte 0x%02x in line %d is not UTF-8", text[0], line)
+		}
+		if r == '\n' {
+			line++
+		}
+		text = text[n:]
+	}
+	return nil
 }
 
 func readFile(name string) ([]byte, error) {

@@ -269,6 +269,11 @@ func TestExitStatus(t *testing.T) {
 		"not JSON":      {"", []string{"--input={1"}, 64, "is not JSON"},
 		"unknown flag":  {"", []string{"--imput=1"}, 64, "there is no flag --imput; is --input meant?"},
 		"two scripts":   {"", []string{"more.py"}, 64, "unexpected argument \"more.py\""},
+		"not UTF-8":     {"def main():\n    return '\xe9'", nil, 64, "script.py: byte 0xe9 in line 2 is not UTF-8; save it as UTF-8"},
+		"stdin, bytes":  {"", []string{"--stdin", script(t, "a\xff")}, 64, "script.py: byte 0xff in line 1 is not UTF-8; sys.stdin is text"},
+		"input, bytes":  {"", []string{"--input=\"\xff\""}, 64, "--input: byte 0xff in line 1 is not UTF-8"},
+		"name, bytes":   {"", []string{"--file=/dev/null=\xff"}, 64, `--file: the name "\xff" is not UTF-8`},
+		"env, bytes":    {"", []string{"--env=A=\xff"}, 64, `--env: "A=\xff" is not UTF-8`},
 		"not a setting": {"", []string{"--policy=of"}, 0, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
