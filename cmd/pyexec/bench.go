@@ -84,6 +84,10 @@ func bench(in *invocation) int {
 			in.ui.fail("%v", err)
 			return exitNoInput
 		}
+		if err := notUTF8(text); err != nil {
+			in.problem("%s: %w", in.args[0], err)
+			return in.usage()
+		}
 		script = string(text)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
