@@ -1,9 +1,11 @@
 package auth
 
 import (
+	"bytes"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"regexp"
 	"slices"
 	"strconv"
@@ -40,8 +42,14 @@ type Check struct {
 // ParseFile reads a keys file. The error names every problem, with its line.
 func ParseFile(text []byte, check Check) (File, error) {
 	p := parser{check: check, ids: map[string]bool{}, names: map[string]bool{}, subjects: map[string]bool{}}
-	var doc yaml.Node
-	if err := yaml.Unmarshal(text, &doc); err != nil {
+	var doc, next yaml.Node
+	read := yaml.NewDecoder(bytes.NewReader(text))
+	if err := read.Decode(&doc); err != nil && !errors.Is(err, io.EOF) {
+		return File{}, errors.New(strings.TrimPrefix(err.Error(), "yaml: "))
+	}
+	if err := read.Decode(&next); err == nil {
+		p.problem(&next, "a second document begins; all callers belong in one")
+	} else if !errors.Is(err, io.EOF) {
 		return File{}, errors.New(strings.TrimPrefix(err.Error(), "yaml: "))
 	}
 	if len(doc.Content) == 1 && !empty(doc.Content[0]) {

@@ -329,6 +329,23 @@ people: []
 	}
 }
 
+// TestOneDocument: callers of a second one would be passed over in silence.
+func TestOneDocument(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                                "",
+		"# nobody yet\n":                  "",
+		"---\ncallers: []\n...\n":         "",
+		"callers: []\n---\ncallers: []\n": "line 2: a second document",
+		"callers: []\n---\n":              "line 2: a second document",
+		"callers: []\n---\ncallers: [":    "line 3: ",
+	} {
+		_, err := auth.ParseFile([]byte(text), auth.Check{})
+		if err == nil && want != "" || err != nil && (want == "" || !strings.HasPrefix(err.Error(), want)) {
+			t.Errorf("%q: %v, want %q", text, err, want)
+		}
+	}
+}
+
 // TestEditingKeepsTheRest: comments and settings survive pyexec keys.
 func TestEditingKeepsTheRest(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys.yaml")
