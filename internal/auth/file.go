@@ -175,8 +175,8 @@ func CheckName(s string) error {
 
 func (p *parser) subject(e *Entry, s string) error {
 	switch {
-	case s == "" || len(s) > 255:
-		return errors.New("a subject has 1 to 255 bytes")
+	case !goodSubject(s):
+		return fmt.Errorf("%.100q is not 1 to 255 bytes of text without control and format characters", s)
 	case p.subjects[s]:
 		return fmt.Errorf("%q belongs to two callers", s)
 	}

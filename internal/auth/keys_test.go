@@ -295,7 +295,7 @@ func TestEveryFaultOfTheFileIsReported(t *testing.T) {
       - {id: efgh, sha256: `+hash+`}
       - {id: efgh, sha256: `+hash+`}
       - {sha256: `+hash+`}
-    subjects: [s, s]
+    subjects: [s, s, "\u202es"]
   - name: a
     burst: 3
   - policy: [strict]
@@ -317,15 +317,15 @@ people: []
 		`line 5: concurrency: "-1"`, "line 6: timeout: 11s is more than the server's 10s", "line 7: memory: 1 GiB is more than the server's 512 MiB",
 		"line 8: policy: off is less strict than the server's standard", "line 9: isolation: invalid", `line 10: a caller has no "colour"`,
 		"line 13: sha256: is not the 64", `line 14: id: "ABCD"`, `line 14: expires: "soon" is not a date`, `line 16: id: there are two keys "efgh"`,
-		"line 17: a key needs id and sha256", `line 18: subjects: "s" belongs to two`, `line 19: name: there are two callers "a"`,
+		"line 17: a key needs id and sha256", `line 18: subjects: "s" belongs to two`, `line 18: subjects: "\u202es" is not 1 to 255 bytes`, `line 19: name: there are two callers "a"`,
 		"line 19: burst: there is no rate", "line 21: policy must be a word", "line 22: egress: b.example.com is not within", "line 24: keys must be a list", `line 25: the file has no "people"`,
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error lacks %s", want)
 		}
 	}
-	if n := strings.Count(err.Error(), "\n") + 1; n != 21 {
-		t.Errorf("%d problems, want 21:\n%v", n, err)
+	if n := strings.Count(err.Error(), "\n") + 1; n != 22 {
+		t.Errorf("%d problems, want 22:\n%v", n, err)
 	}
 }
 

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/coreos/go-oidc/v3/oidc"
 
@@ -183,7 +185,10 @@ func (t *tokens) subject(ctx context.Context, credential pyexec.Secret) (string,
 	return name, nil
 }
 
-// goodSubject bounds what becomes a name in logs and quotas.
+// goodSubject bounds what becomes a name in logs and quotas: it must not be
+// shown as another one, as by characters that turn the direction of a text.
 func goodSubject(s string) bool {
-	return s != "" && len(s) <= 255 && !strings.ContainsFunc(s, func(c rune) bool { return c < ' ' || c == 0x7f || c == '\uFFFD' })
+	return s != "" && len(s) <= 255 && !strings.ContainsFunc(s, func(c rune) bool {
+		return unicode.In(c, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) || c == utf8.RuneError
+	})
 }
