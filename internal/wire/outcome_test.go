@@ -31,7 +31,11 @@ func small() pyexec.Limits {
 
 func TestReadOutcomeOfHostileBytes(t *testing.T) {
 	file := func(path, content string) string {
-		return fmt.Sprintf(`{"path":%q,"content_base64":%q}`, path, content)
+		quoted, err := json.Marshal(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprintf(`{"path":%s,"content_base64":%q}`, quoted, content)
 	}
 	for name, tc := range map[string]struct {
 		in   string
@@ -77,6 +81,14 @@ func TestReadOutcomeOfHostileBytes(t *testing.T) {
 		"an absolute path":         {frame('F', "["+file("/etc/passwd", "")+"]"), wire.ErrUnusable},
 		"an empty path":            {frame('F', "["+file("", "")+"]"), wire.ErrUnusable},
 		"the folder itself":        {frame('F', "["+file("output/", "")+"]"), wire.ErrUnusable},
+		"a path that rings":        {frame('F', "["+file("output/a\u0007", "")+"]"), wire.ErrUnusable},
+		"a path of two lines":      {frame('F', "["+file("output/a\nb", "")+"]"), wire.ErrUnusable},
+		"a path with a C1 control": {frame('F', "["+file("output/a\u009b2J", "")+"]"), wire.ErrUnusable},
+		"a path that turns round":  {frame('F', "["+file("output/\u202etxt.exe", "")+"]"), wire.ErrUnusable},
+		"a path with an isolate":   {frame('F', "["+file("output/\u2066a", "")+"]"), wire.ErrUnusable},
+		"a path with a backslash":  {frame('F', "["+file(`output/..\a`, "")+"]"), wire.ErrUnusable},
+		"a path that is no UTF-8":  {frame('F', "[{\"path\":\"output/\xff\",\"content_base64\":\"\"}]"), wire.ErrUnusable},
+		"unusual, yet allowed":     {frame('F', "["+file("output/a\u00a0\u3000👨\u200d👩\u200f", "")+"]"), io.EOF},
 		"a long path":              {frame('F', "["+file("output/"+strings.Repeat("a", 5000), "")+"]"), wire.ErrUnusable},
 	} {
 		t.Run(name, func(t *testing.T) {

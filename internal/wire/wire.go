@@ -14,6 +14,7 @@ import (
 	"io"
 	"io/fs"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	pyexec "github.com/python-code-executor/pyexec"
@@ -284,13 +285,20 @@ func decodeFiles(payload []byte, l pyexec.Limits) ([]pyexec.File, error) {
 	var total pyexec.Bytes
 	for _, f := range list {
 		total += pyexec.Bytes(len(f.Content))
-		// Who writes the files of an answer to disk must not be led elsewhere.
-		if total > l.OutputBytes || len(f.Path) > 4096 || !fs.ValidPath(f.Path) || !strings.HasPrefix(f.Path, "output/") {
+		// Who writes the files of an answer to disk must not be led elsewhere, nor
+		// who prints their names: collect.py leaves out the same ones.
+		if total > l.OutputBytes || len(f.Path) > 4096 || !fs.ValidPath(f.Path) || !strings.HasPrefix(f.Path, "output/") || strings.ContainsFunc(f.Path, misleading) {
 			return nil, ErrUnusable
 		}
 		files = append(files, pyexec.File(f))
 	}
 	return files, nil
+}
+
+// misleading tells what in a name makes a terminal do something, a reader see
+// another name, or Windows another folder.
+func misleading(r rune) bool {
+	return unicode.IsControl(r) || r == '\\' || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 // bidi embeddings, overrides, isolates
 }
 
 // Clip cuts s to at most n bytes of valid UTF-8.

@@ -12,6 +12,7 @@ import gc
 import io
 import json.encoder
 import os
+import re
 import stat
 from collections.abc import Iterator
 
@@ -19,6 +20,7 @@ globals()["__builtins__"] = dict(vars(builtins))  # see report.py
 
 FOLDER = "output"
 _MAX_DEPTH = 16
+_MAX_PATH = 4096  # bytes; the server takes no longer one
 _MAX_ENTRIES = 4096  # of one folder, looked at
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_NONBLOCK: opening a FIFO that nobody writes to must not wait.
@@ -28,6 +30,9 @@ _WRITERS = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)
 _open, _close, _read, _fstat, _scandir = os.open, os.close, os.read, os.fstat, os.scandir
 _is_regular, _is_folder = stat.S_ISREG, stat.S_ISDIR
 _to_base64, _from_base64 = binascii.b2a_base64, binascii.a2b_base64
+# As wire.go: controls, which a terminal acts on, marks that turn text round,
+# and what is a folder elsewhere. Lone surrogates are names that are no UTF-8.
+_misleading = re.compile("[\x00-\x1f\x7f-\x9f\\\\\u202a-\u202e\u2066-\u2069\ud800-\udfff]").search
 _quote = json.encoder.encode_basestring
 _get_objects = gc.get_objects
 
@@ -54,7 +59,7 @@ def output(limits: dict[str, int]) -> bytes:
             content = _content(fd, left)
         finally:
             _close(fd)
-        if content is not None:
+        if content is not None and len(path.encode()) <= _MAX_PATH:
             left -= len(content)
             text = _to_base64(content, newline=False).decode("ascii")
             entries.append(f'{{"path":{_quote(path)},"content_base64":"{text}"}}')
@@ -71,7 +76,7 @@ def _walk(folder: int, prefix: str, depth: int) -> Iterator[tuple[str, int]]:
                 if len(names) >= _MAX_ENTRIES:
                     break
         for name in sorted(names):
-            if not name.isprintable() or "\\" in name:  # surrogates (no UTF-8) and controls are not
+            if _misleading(name):
                 continue
             try:
                 fd = _open(name, _FILE_FLAGS, dir_fd=folder)

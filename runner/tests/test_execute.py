@@ -76,6 +76,22 @@ class ResultTest(unittest.TestCase):
         link = "import os\ndef main():\n  os.symlink('/etc', 'output')\n  return 1"
         self.assertEqual(run(link, details=True).files, {})
 
+    def test_names_in_output_folder(self) -> None:
+        names = ("a\u00a0b", "\u3000", "\U0001f468\u200d\U0001f469.png", "\u200f\u05d0", "dépôt/x")
+        refused = ("b\\s", "\x1b[2J", "\x7f", "\x9b2J", "\u202etxt.exe", "\u2066a", "d\x07/x")
+        named = (
+            "import os\ndef main():\n  for n in %a:\n    p = 'output/' + n\n    os.makedirs(os.path.dirname(p), exist_ok=True)\n"
+            "    open(p, 'w').write('x')\n  return 1" % (names + refused,)
+        )
+        self.assertEqual(run(named, details=True).files, {f"output/{n}": b"x" for n in names})
+        deep = (
+            "import os\ndef main():\n  os.mkdir('output'); home = os.getcwd(); os.chdir('output')\n  for i in range(18):\n    open('f', 'w')\n"
+            "    os.mkdir('d' * 255); os.chdir('d' * 255)\n  os.chdir(home)\n  return 1"
+        )
+        paths = run(deep, details=True, limits={"output_files": 32}).files
+        self.assertEqual(len(paths), 16)  # with one more the path would be too long for the server
+        self.assertEqual(len(run(deep.replace("255", "1"), details=True, limits={"output_files": 32}).files), 17)
+
 
 class StreamTest(unittest.TestCase):
     def test_order_of_writers(self) -> None:
