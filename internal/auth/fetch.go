@@ -2,6 +2,7 @@ package auth
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -21,14 +22,15 @@ const (
 	maxDocument = 1 << 20
 )
 
-// newClient returns a client for a provider's documents.
-func newClient(refresh time.Duration) *http.Client {
+// newClient returns a client for a provider's documents, of which fault tells
+// what counts as no answer at all.
+func newClient(refresh time.Duration, fault func(*document) error) *http.Client {
 	if refresh == 0 {
 		refresh = refreshTime
 	}
 	return &http.Client{
 		Timeout:   fetchTime,
-		Transport: &fetcher{base: http.DefaultTransport, refresh: refresh, documents: map[string]*document{}},
+		Transport: &fetcher{base: http.DefaultTransport, refresh: refresh, fault: fault, documents: map[string]*document{}},
 		CheckRedirect: func(to *http.Request, via []*http.Request) error {
 			if len(via) > 3 || to.URL.Scheme != "https" && !loopback(to.URL.Hostname()) {
 				return errors.New("redirected too often, or away from https")
@@ -39,13 +41,14 @@ func newClient(refresh time.Duration) *http.Client {
 }
 
 // fetcher answers from memory what was asked for a moment ago, failures
-// included. An answer that is the provider's fault is an error.
+// included.
 type fetcher struct {
 	base    http.RoundTripper
 	refresh time.Duration
+	fault   func(*document) error
 
 	mu        sync.Mutex
-	documents map[string]*document // by URL: a provider has two, and what they redirect to
+	documents map[string]*document // by URL: one, and what it redirects to
 }
 
 type document struct {
@@ -80,6 +83,9 @@ func (f *fetcher) RoundTrip(r *http.Request) (*http.Response, error) {
 	if d.at.IsZero() || time.Since(d.at) >= f.refresh {
 		// Nobody's leaving ends it: a client's context is not that of a fetch.
 		d.fetch(f.base, r)
+		if d.err == nil {
+			d.err = f.fault(d)
+		}
 		d.at = time.Now()
 	}
 	if d.err != nil {
@@ -101,11 +107,37 @@ func (d *document) fetch(base http.RoundTripper, r *http.Request) {
 	defer res.Body.Close()
 	d.status, d.header = res.StatusCode, res.Header
 	d.body, d.err = io.ReadAll(io.LimitReader(res.Body, maxDocument+1))
-	switch {
-	case d.err != nil:
-	case len(d.body) > maxDocument:
+	if d.err == nil && len(d.body) > maxDocument {
 		d.err = fmt.Errorf("the provider's answer is larger than %d bytes", maxDocument)
-	case res.StatusCode >= http.StatusInternalServerError || res.StatusCode == http.StatusTooManyRequests:
-		d.err = fmt.Errorf("the provider answered %s", res.Status)
 	}
+}
+
+// serverFault is for discovery: what else is wrong with it is the issuer's URL.
+func serverFault(d *document) error {
+	if d.status >= http.StatusInternalServerError || d.status == http.StatusTooManyRequests {
+		return d.unexpected()
+	}
+	return nil
+}
+
+// noKeys is for the keys, whose URL discovery has named: whatever else comes,
+// such as the page of a proxy, says nothing about the keys of before.
+func noKeys(d *document) error {
+	if d.status != http.StatusOK {
+		if d.header.Get("Location") != "" && d.status/100 == 3 {
+			return nil
+		}
+		return d.unexpected()
+	}
+	var set struct {
+		Keys []json.RawMessage `json:"keys"`
+	}
+	if json.Unmarshal(d.body, &set) != nil || set.Keys == nil {
+		return errors.New("the provider's answer is no JSON object with a list of keys")
+	}
+	return nil
+}
+
+func (d *document) unexpected() error {
+	return fmt.Errorf("the provider answered %d %s", d.status, http.StatusText(d.status))
 }

@@ -55,9 +55,12 @@ func (k *keyring) VerifySignature(ctx context.Context, jwt string) ([]byte, erro
 		k.good(now)
 		return payload, nil
 	}
-	var unreached *url.Error
-	if !errors.As(err, &unreached) {
+	if errors.Unwrap(err) == nil { // go-oidc wraps why there are no keys; that none of them fits is plain
 		return nil, err
+	}
+	var unreached *url.Error
+	if !errors.As(err, &unreached) && ctx.Err() == nil {
+		err = errors.New("a key of the provider's cannot be read") // go-oidc's text has the whole answer in it
 	}
 	if old != nil {
 		if payload, err := old.VerifySignature(ctx, jwt); err == nil {

@@ -55,7 +55,7 @@ func loopback(host string) bool {
 // tokens checks bearer tokens of one provider.
 type tokens struct {
 	opts OIDC
-	http *http.Client
+	http *http.Client // for discovery
 
 	verifier atomic.Pointer[oidc.IDTokenVerifier] // nil until the provider has answered once
 }
@@ -73,7 +73,7 @@ func newTokens(ctx context.Context, opts OIDC, log *slog.Logger) (*tokens, error
 	if opts.fresh == 0 {
 		opts.fresh = freshTime
 	}
-	t := &tokens{opts: opts, http: newClient(opts.refresh)}
+	t := &tokens{opts: opts, http: newClient(opts.refresh, serverFault)}
 	_, err := t.discover(ctx)
 	var unreached *url.Error
 	if errors.As(err, &unreached) {
@@ -107,7 +107,8 @@ func (t *tokens) discover(ctx context.Context) (*oidc.IDTokenVerifier, error) {
 	if err := CheckIssuer(doc.JWKS); err != nil {
 		return nil, fmt.Errorf("the provider's jwks_uri: %w", err)
 	}
-	v := oidc.NewVerifier(t.opts.Issuer, &keyring{jwks: doc.JWKS, client: t.http, fresh: t.opts.fresh}, &oidc.Config{
+	keys := &keyring{jwks: doc.JWKS, client: newClient(t.opts.refresh, noKeys), fresh: t.opts.fresh}
+	v := oidc.NewVerifier(t.opts.Issuer, keys, &oidc.Config{
 		ClientID: t.opts.Audience, SupportedSigningAlgs: asymmetric(doc.Algorithms),
 	})
 	t.verifier.CompareAndSwap(nil, v)

@@ -9,6 +9,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
+	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -35,7 +37,8 @@ type provider struct {
 	mu     sync.Mutex
 	keys   []jose.JSONWebKey // that are published
 	down   bool
-	issuer string // that discovery claims; "" for the truth
+	jwks   http.HandlerFunc // instead of the keys
+	issuer string           // that discovery claims; "" for the truth
 
 	fetches atomic.Int32 // of the keys
 }
@@ -65,6 +68,10 @@ func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		})
 	case r.URL.Path == "/keys":
 		p.fetches.Add(1)
+		if p.jwks != nil {
+			p.jwks(w, r)
+			return
+		}
 		public := jose.JSONWebKeySet{}
 		for _, k := range p.keys {
 			public.Keys = append(public.Keys, k.Public())
@@ -256,6 +263,54 @@ func TestKeysOfAProviderChange(t *testing.T) {
 	}
 	if _, _, err := call(t, b, token(old)); pyexec.CodeOf(err) != pyexec.CodeUnavailable {
 		t.Errorf("an unknown key with the provider down: %v", err)
+	}
+}
+
+// TestWhatIsNoKeys: an answer that has none is like no answer: the keys of
+// before are good, and a token is not refused for want of others.
+func TestWhatIsNoKeys(t *testing.T) {
+	key, next := rsaKey(t, "k1"), rsaKey(t, "k2")
+	for name, answer := range map[string]http.HandlerFunc{
+		"a page":     func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>sEcReT</html>") },
+		"not found":  http.NotFound,
+		"no content": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) },
+		"no keys":    func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"error":"sEcReT"}`) },
+		"null":       func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"keys":null}`) },
+		"a list":     func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `[]`) },
+		"broken key": func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"keys":["sEcReT"]}`) },
+		"elsewhere":  func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/login", http.StatusFound) },
+		"to nowhere": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusFound) },
+		"unchanged": func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Location", "/x")
+			w.WriteHeader(http.StatusNotModified)
+		},
+	} {
+		p := newProvider(t, key)
+		a := newAuth(t, auth.Options{OIDC: p.options().At(time.Nanosecond, time.Nanosecond)})
+		token := func(k jose.JSONWebKey) string { return sign(t, jose.RS256, k, nil, p.claims(nil)) }
+		if _, _, err := call(t, a, token(key)); err != nil {
+			t.Fatal(err)
+		}
+		p.set(func() { p.jwks = answer })
+		if _, _, err := call(t, a, token(key)); err != nil {
+			t.Errorf("%s: a key that was good: %v", name, err)
+		}
+		for when, a := range map[string]*auth.Auth{"later": a, "from the start": newAuth(t, auth.Options{OIDC: p.options()})} {
+			_, h, err := call(t, a, token(next))
+			if pyexec.CodeOf(err) != pyexec.CodeUnavailable || len(h) > 0 {
+				t.Errorf("%s, %s: an unknown key: %v, %v", name, when, err, h)
+			}
+			if cause := errors.Unwrap(err); cause == nil || strings.Contains(cause.Error(), "sEcReT") {
+				t.Errorf("%s, %s: the log gets %v", name, when, cause)
+			}
+		}
+	}
+	// A provider may withdraw all that it had.
+	p := newProvider(t)
+	p.jwks = func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"keys":[]}`) }
+	a := newAuth(t, auth.Options{OIDC: p.options()})
+	if _, _, err := call(t, a, sign(t, jose.RS256, key, nil, p.claims(nil))); pyexec.CodeOf(err) != pyexec.CodeUnauthenticated {
+		t.Errorf("without any key: %v", err)
 	}
 }
 
