@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/python-code-executor/pyexec/client"
@@ -320,7 +321,7 @@ func showError(in *invocation, err error) int {
 	if e.Traceback != "" {
 		fmt.Fprintf(in.ui.err, "%s\n", safe(strings.TrimSuffix(e.Traceback, "\n")))
 	}
-	fmt.Fprintf(in.ui.err, "%s %s\n", in.ui.paint(red, string(e.Type)+":"), safe(e.Message))
+	fmt.Fprintf(in.ui.err, "%s %s\n", in.ui.paint(red, safe(string(e.Type))+":"), safe(e.Message))
 	if e.SourceLine != "" {
 		fmt.Fprintf(in.ui.err, "  %s\n", safe(e.SourceLine))
 	}
@@ -367,6 +368,9 @@ func writeFiles(dir string, files []client.File) error {
 	defer root.Close()
 	for _, f := range files {
 		name := filepath.FromSlash(strings.TrimPrefix(f.Path, "output/"))
+		if strings.ContainsFunc(name, unicode.IsControl) { // which our server refuses
+			return fmt.Errorf("the server names a file %q", name)
+		}
 		if err := root.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 			return err
 		}

@@ -58,15 +58,16 @@ func (u ui) paint(colour, s string) string {
 	return "\x1b[" + colour + "m" + s + "\x1b[0m"
 }
 
-// fail writes why the command could not do what it was asked for.
+// fail writes why the command could not do what it was asked for. Names and
+// words of scripts and servers may be in it, as in a note.
 func (u ui) fail(format string, args ...any) {
-	fmt.Fprintf(u.err, "%s %s\n", u.paint(red, "pyexec:"), fmt.Sprintf(format, args...))
+	fmt.Fprintf(u.err, "%s %s\n", u.paint(red, "pyexec:"), u.safe(u.errTTY, fmt.Sprintf(format, args...)))
 }
 
 // note writes what only a person wants to know.
 func (u ui) note(format string, args ...any) {
 	if u.errTTY {
-		fmt.Fprintln(u.err, u.paint(dim, fmt.Sprintf(format, args...)))
+		fmt.Fprintln(u.err, u.paint(dim, u.safe(true, fmt.Sprintf(format, args...))))
 	}
 }
 

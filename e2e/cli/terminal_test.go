@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -76,6 +78,34 @@ func TestColours(t *testing.T) {
 	got := pyexec(t, args...)
 	if strings.Contains(got.err, "\x1b[31m") || got.out != "\x1b[2J\x1b]0;title\x07\n" {
 		t.Errorf("without a terminal: %+v", got)
+	}
+}
+
+// TestNamesFromAServer: nothing that a server says of a run reaches a terminal
+// or a folder as it came.
+func TestNamesFromAServer(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"result":1,"stdout":"","files":[{"path":"output/a\u001b]0;x\u0007","content_base64":"eA=="}]}`: `the server names a file "a\x1b]0;x\a"`,
+		`{"result":1,"stdout":"","files":[{"path":"output/../a","content_base64":"eA=="}]}`:              "path escapes from parent",
+		`{"error":{"type":"a\u001b[2Jb","message":"m"},"stdout":""}`:                                     `a\x1b[2Jb:`,
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			w.Header().Set("Content-Type", "application/json")
+			if strings.Contains(body, `"error"`) {
+				w.WriteHeader(http.StatusBadRequest)
+			}
+			_, _ = io.WriteString(w, body)
+		}))
+		defer server.Close()
+		dir := filepath.Join(t.TempDir(), "out")
+		shown := onTerminal(t, command(t, "run", script(t, ""), "--server", server.URL, "--output", dir))
+		if !strings.Contains(shown, want) || strings.Contains(shown, "\x1b[2J") || strings.Contains(shown, "\x1b]") {
+			t.Errorf("%s: shown %q, want %q", body, shown, want)
+		}
+		if left, err := filepath.Glob(filepath.Join(dir, "*")); err != nil || len(left) > 0 {
+			t.Errorf("%s: left %q, %v", body, left, err)
+		}
 	}
 }
 
