@@ -203,6 +203,8 @@ func TestRetries(t *testing.T) {
 		"of the script":       {[]string{`400 1 {"error":{"type":"timeout","message":"slow"}}`}, 1, client.Timeout},
 		"internal":            {[]string{`500 1 {"error":{"type":"internal","message":"oh"}}`}, 1, client.Internal},
 		"of another server":   {[]string{"502 1 <html>"}, 1, client.Internal},
+		"busy, says a proxy":  {[]string{"503 1 <html>"}, 1, client.Internal},
+		"of a known form":     {[]string{`503 1 {"error":{"type":"busy","message":"wait"}}`}, 1, client.ErrorType("busy")},
 		"elsewhere":           {[]string{"307 1 {}"}, 1, client.Internal},
 		"not ours, though 2x": {[]string{"200 1 {}"}, 1, nil},
 	} {
@@ -231,6 +233,24 @@ func TestRetries(t *testing.T) {
 			t.Errorf("%v after %d calls", err, calls())
 		}
 	})
+}
+
+// TestMediaTypeOfAnError: its case and its parameters say nothing.
+func TestMediaTypeOfAnError(t *testing.T) {
+	for kind, want := range map[string]client.ErrorType{
+		"application/json": client.Overloaded, "Application/JSON ; charset=UTF-8": client.Overloaded,
+		"application/json-seq": client.Internal, "text/html": client.Internal, "": client.Internal,
+	} {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header()["Content-Type"] = []string{kind}
+			w.WriteHeader(http.StatusServiceUnavailable)
+			fmt.Fprint(w, `{"error":{"type":"overloaded","message":"full"}}`)
+		}))
+		defer s.Close()
+		if _, err := connect(t, s.URL).Execute(t.Context(), client.Request{}); !errors.Is(err, want) {
+			t.Errorf("%q: %v, want %v", kind, err, want)
+		}
+	}
 }
 
 func TestStreamOfAnotherServer(t *testing.T) {

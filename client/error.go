@@ -3,8 +3,8 @@ package client
 import (
 	"encoding/json"
 	"fmt"
+	"mime"
 	"net/http"
-	"strings"
 	"time"
 )
 
@@ -96,17 +96,20 @@ func (e *Error) Is(target error) bool {
 func (e *Error) ByScript() bool { return e.Status == http.StatusBadRequest }
 
 // Retryable tells whether the server has said that nothing was run and when
-// to come back.
+// to come back. A proxy's 503 says only that the proxy has no answer.
 func (e *Error) Retryable() bool {
-	refused := e.Status == http.StatusTooManyRequests || e.Status == http.StatusServiceUnavailable
-	return refused && e.RetryAfter > 0 && !e.Started
+	switch e.Type {
+	case RateLimited, Overloaded, Draining, Unavailable:
+		return e.RetryAfter > 0 && !e.Started
+	}
+	return false
 }
 
 // newError reads the body of an answer that is no result. What is not of our
 // contract, as a proxy's page, keeps its status and becomes internal.
 func newError(answer *http.Response, body []byte) *Error {
 	e := &Error{}
-	if !strings.HasPrefix(answer.Header.Get("Content-Type"), "application/json") || !e.read(body) {
+	if kind, _, _ := mime.ParseMediaType(answer.Header.Get("Content-Type")); kind != "application/json" || !e.read(body) {
 		e = &Error{Type: Internal, Message: fmt.Sprintf("the answer is not one of python-code-executor: HTTP %s", answer.Status)}
 	}
 	e.Status, e.Body = answer.StatusCode, body

@@ -64,6 +64,9 @@ func exitOf(err error) int {
 	case client.Unauthenticated, client.Forbidden:
 		return exitNoPermit
 	case client.Internal:
+		if e.Status != http.StatusInternalServerError { // a proxy's, with no server behind it that we know of
+			return exitUnavailable
+		}
 		return exitInternal
 	}
 	switch {

@@ -313,7 +313,7 @@ func showError(in *invocation, err error) int {
 		in.ui.fail("%v", err)
 		return status
 	}
-	if in.is("json") {
+	if in.is("json") && json.Valid(e.Body) { // else it is a proxy's page
 		fmt.Fprintf(in.ui.out, "%s\n", in.ui.safe(in.ui.outTTY, string(bytes.TrimSpace(e.Body))))
 		return status
 	}

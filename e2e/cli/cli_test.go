@@ -7,6 +7,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -301,6 +303,25 @@ func TestExitStatus(t *testing.T) {
 		}
 		if got := pyexec(t, "run", file, "--server=127.0.0.1:1"); got.status != 64 || !strings.Contains(got.err, "is not a URL") {
 			t.Errorf("%+v", got)
+		}
+	})
+	t.Run("a proxy without a server", func(t *testing.T) {
+		calls := 0
+		proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			calls++
+			w.Header().Set("Retry-After", "1")
+			w.WriteHeader(http.StatusServiceUnavailable)
+			_, _ = w.Write([]byte("<h1>busy</h1>"))
+		}))
+		defer proxy.Close()
+		for _, more := range []string{"--quiet", "--json"} {
+			got := pyexec(t, "run", script(t, "def main():\n    return 1"), "--server", proxy.URL, more)
+			if got.status != 69 || got.out != "" || got.err != "internal: the answer is not one of python-code-executor: HTTP 503 Service Unavailable\n" {
+				t.Errorf("%+v", got)
+			}
+		}
+		if calls != 2 {
+			t.Errorf("%d calls for two commands", calls)
 		}
 	})
 	t.Run("here", func(t *testing.T) {

@@ -207,6 +207,7 @@ class Retries(unittest.TestCase):
         self.assertEqual(self.calls(refused(400, "0", slow)), (1, p.RunTimeout))
         self.assertEqual(self.calls(httpx.Response(307, headers={"Location": "http://y/"})), (1, p.InternalError))
         self.assertEqual(self.calls(httpx.Response(200, text="<html>")), (1, p.InternalError))
+        self.assertEqual(self.calls(httpx.Response(503, headers={"Retry-After": "0"}, text="<html>")), (1, p.InternalError))
 
     def test_connection(self) -> None:
         with p.Client("http://127.0.0.1:1") as client, self.assertRaises(p.ConnectionFailed):

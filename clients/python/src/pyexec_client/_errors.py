@@ -59,7 +59,8 @@ class ApiError(PyexecError):
     @property
     def retryable(self) -> bool:
         """Whether the server has said that nothing was run and when to come back."""
-        return self.status in (429, 503) and self.retry_after is not None and not self.fields.get("started")
+        ours = self.type in ("rate_limited", "overloaded", "draining", "unavailable")  # a proxy's 503 says nothing of a run
+        return ours and self.retry_after is not None and not self.fields.get("started")
 
 
 def _again(cls: type[ApiError], args: tuple[Any, ...]) -> ApiError:
