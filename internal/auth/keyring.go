@@ -41,22 +41,33 @@ type keys struct {
 	had   bool // they have verified something
 }
 
-// fetchFault is where VerifySignature tells that the keys could not be had:
-// go-oidc makes a text of its error.
-type fetchFault struct{ err error }
+// seen is what the keyring tells of a token beside go-oidc, which makes a text
+// of each error.
+type seen struct {
+	asked   bool   // whether a key fits; not of a text that is no token
+	payload []byte // that a key has vouched for
+	fault   error  // why the keys could not be had
+}
 
-type fetchFaultKey struct{}
+type seenKey struct{}
 
 // VerifySignature implements oidc.KeySet.
 func (k *keyring) VerifySignature(ctx context.Context, jwt string) ([]byte, error) {
+	payload, fault, err := k.verify(ctx, jwt)
+	if to, ok := ctx.Value(seenKey{}).(*seen); ok {
+		*to = seen{asked: true, payload: payload, fault: fault}
+	}
+	return payload, err
+}
+
+func (k *keyring) verify(ctx context.Context, jwt string) (payload []byte, fault, err error) {
 	now, old := k.current(time.Now())
-	payload, err := now.VerifySignature(ctx, jwt)
-	if err == nil {
+	if payload, err = now.VerifySignature(ctx, jwt); err == nil {
 		k.good(now)
-		return payload, nil
+		return payload, nil, nil
 	}
 	if errors.Unwrap(err) == nil { // go-oidc wraps why there are no keys; that none of them fits is plain
-		return nil, err
+		return nil, nil, err
 	}
 	var unreached *url.Error
 	if !errors.As(err, &unreached) && ctx.Err() == nil {
@@ -64,13 +75,10 @@ func (k *keyring) VerifySignature(ctx context.Context, jwt string) ([]byte, erro
 	}
 	if old != nil {
 		if payload, err := old.VerifySignature(ctx, jwt); err == nil {
-			return payload, nil
+			return payload, nil, nil
 		}
 	}
-	if fault, ok := ctx.Value(fetchFaultKey{}).(*fetchFault); ok {
-		fault.err = err
-	}
-	return nil, err
+	return nil, err, err
 }
 
 // current is the keys to ask, and those before, which may be nil.

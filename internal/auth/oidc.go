@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -17,6 +19,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/coreos/go-oidc/v3/oidc"
+	"github.com/go-jose/go-jose/v4"
 
 	"github.com/python-code-executor/pyexec"
 )
@@ -153,25 +156,29 @@ func (w *words) UnmarshalJSON(b []byte) error {
 // subject is whom a token names, if it is good. Why one is not is for the log,
 // but for its age, which the client can mend.
 func (t *tokens) subject(ctx context.Context, credential pyexec.Secret) (string, error) {
+	const (
+		unchecked = "the server cannot check tokens at the moment"
+		invalid   = "the token is not valid for this server"
+	)
 	verifier, err := t.discover(ctx)
 	if err != nil {
-		return "", unavailable("the server cannot check tokens at the moment", err)
+		return "", unavailable(unchecked, err)
 	}
-	fetch := &fetchFault{}
-	token, err := verifier.Verify(context.WithValue(ctx, fetchFaultKey{}, fetch), credential.Reveal())
-	var old *oidc.TokenExpiredError
+	var of seen
+	token, err := verifier.Verify(context.WithValue(ctx, seenKey{}, &of), credential.Reveal())
 	switch {
-	case errors.As(err, &old):
-		return "", refused("the token has expired: get a new one", err)
-	case err != nil && fetch.err != nil:
-		return "", unavailable("the server cannot check tokens at the moment", fetch.err)
-	case err != nil:
-		return "", refused("the token is not valid for this server", err)
+	case err == nil:
+	case of.fault != nil:
+		return "", unavailable(unchecked, of.fault)
+	case of.payload == nil:
+		return "", refused(invalid, unsigned(of, credential))
+	default:
+		return "", refused(cmp.Or(untimely(of.payload, err), invalid), err)
 	}
 	var c claims
 	var all map[string]json.RawMessage
 	if err := errors.Join(token.Claims(&c), token.Claims(&all)); err != nil {
-		return "", refused("the token is not valid for this server", err)
+		return "", refused(invalid, err)
 	}
 	has := append(strings.Fields(c.Scope), c.Scp...)
 	for _, want := range t.opts.Scopes {
@@ -184,6 +191,41 @@ func (t *tokens) subject(ctx context.Context, credential pyexec.Secret) (string,
 		return "", refused("the token does not name its owner in the claim "+t.opts.Claim, nil)
 	}
 	return name, nil
+}
+
+// unsigned is why a signature does not count, in words that are not the
+// token's: nobody has vouched for those.
+func unsigned(of seen, credential pyexec.Secret) error {
+	if of.asked {
+		return errors.New("no key of the provider's fits the signature")
+	}
+	_, err := jose.ParseSignedCompact(credential.Reveal(), []jose.SignatureAlgorithm{jose.RS256}) // which one does not matter
+	var other *jose.ErrUnexpectedSignatureAlgorithm
+	if err == nil || errors.As(err, &other) {
+		return errors.New("the algorithm is none that is taken: it must be asymmetric, and listed by the provider")
+	}
+	return errors.New("this is no signed JWT")
+}
+
+// untimely is what a client should know of the age of a token that was refused
+// by err. go-oidc takes a time that is not there, or too large, for one long
+// ago.
+func untimely(payload []byte, err error) string {
+	var c struct {
+		Exp json.RawMessage `json:"exp"`
+	}
+	_ = json.Unmarshal(payload, &c) // else there is none
+	exp, wrong := strconv.ParseFloat(strings.Trim(string(c.Exp), `"`), 64)
+	var old *oidc.TokenExpiredError
+	switch {
+	case c.Exp == nil:
+		return "the token has no claim exp, the time at which it expires"
+	case wrong != nil, exp >= 1<<62:
+		return "the token's claim exp is no time in seconds since 1970"
+	case errors.As(err, &old):
+		return "the token has expired: get a new one"
+	}
+	return ""
 }
 
 // goodSubject bounds what becomes a name in logs and quotas: it must not be

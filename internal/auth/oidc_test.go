@@ -16,6 +16,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -223,6 +224,77 @@ func TestTokens(t *testing.T) {
 		_, h, err := call(t, a, token)
 		if pyexec.CodeOf(err) != pyexec.CodeForbidden || h.Get("WWW-Authenticate") != `Bearer error="insufficient_scope", scope="run:scripts"` {
 			t.Errorf("%s: %v, %v", name, err, h)
+		}
+	}
+}
+
+// TestAgeOfAToken: the client is told what is wrong with it, which another
+// token mends.
+func TestAgeOfAToken(t *testing.T) {
+	key := rsaKey(t, "k1")
+	p := newProvider(t, key)
+	a := newAuth(t, auth.Options{OIDC: p.options()})
+	past := time.Now().Add(-time.Second).Unix()
+	for _, tt := range []struct {
+		exp  any
+		want string
+	}{
+		{past, "the token has expired"},
+		{float64(past) + 0.5, "the token has expired"},
+		{strconv.FormatInt(past, 10), "the token has expired"},
+		{-1, "the token has expired"},
+		{nil, "the token has no claim exp"},
+		{json.RawMessage("null"), "the token's claim exp is no time"},
+		{json.RawMessage("1e300"), "the token's claim exp is no time"},
+		{json.RawMessage("1e999"), "the token's claim exp is no time"},
+		{json.RawMessage("9223372036854775808"), "the token's claim exp is no time"},
+		{"soon", "the token's claim exp is no time"},
+		{true, "the token's claim exp is no time"},
+	} {
+		_, _, err := call(t, a, sign(t, jose.RS256, key, nil, p.claims(map[string]any{"exp": tt.exp})))
+		var e *pyexec.Error
+		if !errors.As(err, &e) || e.Code != pyexec.CodeUnauthenticated || !strings.HasPrefix(e.Message, tt.want) {
+			t.Errorf("exp %v: %v, want %q", tt.exp, err, tt.want)
+		}
+	}
+}
+
+// TestWhyATokenIsRefused: the cause, which is for the log, tells what to look
+// at, and has nothing of a token that nobody vouches for.
+func TestWhyATokenIsRefused(t *testing.T) {
+	const secret = "sEcReT"
+	key, stranger := rsaKey(t, "k1"), rsaKey(t, "k1")
+	p := newProvider(t, key)
+	a := newAuth(t, auth.Options{OIDC: p.options()})
+	by := func(k jose.JSONWebKey, changes map[string]any) string {
+		claims := p.claims(map[string]any{"sub": secret, "jti": secret})
+		maps.Copy(claims, changes)
+		return sign(t, jose.RS256, k, nil, claims)
+	}
+	header := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"` + secret + `","kid":"` + secret + `"}`))
+	parts := strings.Split(strings.TrimPrefix(by(key, nil), "Bearer "), ".")
+	for name, tt := range map[string]struct{ token, want string }{
+		"audience":      {by(key, map[string]any{"aud": "other"}), `expected audience "pyexec" got ["other"]`},
+		"issuer":        {by(key, map[string]any{"iss": "https://other.example"}), `got "https://other.example"`},
+		"not yet":       {by(key, map[string]any{"nbf": time.Now().Add(time.Hour).Unix()}), "nbf"},
+		"expired":       {by(key, map[string]any{"exp": 1}), "expired"},
+		"signature":     {by(stranger, nil), "no key of the provider's fits"},
+		"algorithm":     {"Bearer " + header + "." + parts[1] + "." + parts[2], "the algorithm is none"},
+		"RS512":         {sign(t, jose.RS512, jose.JSONWebKey{Key: key.Key, KeyID: "k1"}, nil, p.claims(nil)), "the algorithm is none"},
+		"no token":      {"Bearer " + secret, "no signed JWT"},
+		"half a token":  {"Bearer " + parts[0] + "." + parts[1], "no signed JWT"},
+		"a header only": {"Bearer " + header + "..", "the algorithm is none"},
+	} {
+		_, _, err := call(t, a, tt.token)
+		cause := errors.Unwrap(err)
+		if cause == nil || !strings.Contains(cause.Error(), tt.want) {
+			t.Errorf("%s: the log gets %v, want %q", name, cause, tt.want)
+			continue
+		}
+		for part := range strings.SplitSeq(strings.TrimPrefix(tt.token, "Bearer ")+"."+secret, ".") {
+			if part != "" && strings.Contains(err.Error(), part) {
+				t.Errorf("%s: the log gets %q of the token: %v", name, part, err)
+			}
 		}
 	}
 }
