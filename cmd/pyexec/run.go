@@ -27,7 +27,8 @@ var runCommand = command{
 	summary: "run the main() of a script, in a sandbox here or on a server",
 	about: `SCRIPT is a file, or - for standard input. What the script prints is shown as it
 comes, then what main returned as JSON. Without --server the sandbox is started
-here, with the settings below, and is gone afterwards.
+here, with the settings below, and is gone afterwards. Files may have 64 MB
+together; for a server all that is sent, files in base64, 2 MiB.
 
 ` + exitHelp,
 	examples: []string{

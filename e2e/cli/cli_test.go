@@ -225,6 +225,22 @@ func TestOutputThatIsLost(t *testing.T) {
 	})
 }
 
+// TestLargeFiles: the bound of a request is for networks.
+func TestLargeFiles(t *testing.T) {
+	server := e2etest.Start(t)
+	large := script(t, strings.Repeat("x", 3<<20))
+	args := []string{
+		"run", script(t, "import os, sys\ndef main():\n    return os.path.getsize('large'), len(sys.stdin.read())"),
+		"--file", large + "=large", "--stdin", large, "--quiet",
+	}
+	if got := pyexec(t, args...); got.status != 0 || got.out != "[\n  3145728,\n  3145728\n]\n" {
+		t.Errorf("here: %+v", got)
+	}
+	if got := pyexec(t, append(args, "--server", server.BaseURL)...); got.status != 2 || !strings.Contains(got.err, "too_large: ") || !strings.Contains(got.err, "2 MiB") {
+		t.Errorf("on a server: %+v", got)
+	}
+}
+
 // TestKey: without one the status says so.
 func TestKey(t *testing.T) {
 	keys := filepath.Join(t.TempDir(), "keys.yaml")

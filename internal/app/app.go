@@ -33,6 +33,7 @@ import (
 // App is one server, from Start to Run's return.
 type App struct {
 	config      config.Config
+	limits      pyexec.Limits // of requests
 	log         *slog.Logger
 	auth        *auth.Auth
 	certificate *certificate // nil without TLS
@@ -64,10 +65,14 @@ func New(ctx context.Context, c config.Config, version string, log *slog.Logger)
 	return NewOn(ctx, nil, c, version, log)
 }
 
-// NewOn is New for connections that come from listener, which it closes; nil
-// is one at the configured address.
+// NewOn is New for connections of this process, which come from listener; it
+// closes that. nil is one at the configured address. No network is between: a
+// body may have what files may, in base64, and as much again.
 func NewOn(ctx context.Context, listener net.Listener, c config.Config, version string, log *slog.Logger) (*App, error) {
-	a := &App{config: c, log: log, listener: listener, budget: memoryBudget(c)}
+	a := &App{config: c, limits: c.Limits(), log: log, listener: listener, budget: memoryBudget(c)}
+	if listener != nil {
+		a.limits.Body = 2 * a.limits.Disk
+	}
 	a.runs, a.endRuns = context.WithCancelCause(context.WithoutCancel(ctx))
 	if err := a.build(ctx, version); err != nil {
 		a.Close() //nolint:contextcheck // closing outlives whoever asks for it
@@ -101,7 +106,7 @@ func (a *App) build(ctx context.Context, version string) error {
 	counts := metrics.New(version, a.state)
 	a.executor = counts.Count(a.audit.Record(a.admission))
 	api := httpapi.New(httpapi.Options{
-		Executor: a, Limits: c.Limits(), Allow: c.Egress, Callers: a.auth, Quota: newQuota(c),
+		Executor: a, Limits: a.limits, Allow: c.Egress, Callers: a.auth, Quota: newQuota(c),
 		Browsers: a.browsers(a.listener),
 		Health:   a.health.check, Ready: a.health.ready,
 		Observe: func(answer httpapi.Answer) { counts.Answered(answer.Route, answer.Status, answer.Code) },
