@@ -24,7 +24,10 @@ var doctorCommand = command{
 
 // doctor prints each layer, active or why not, and what would give it.
 func doctor(in *invocation) int {
-	c, status, ok := loadConfig(in.settings, in.problems...)
+	if len(in.problems) > 0 {
+		return in.usage()
+	}
+	c, status, ok := loadConfig(in.settings)
 	if !ok {
 		return status
 	}

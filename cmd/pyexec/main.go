@@ -61,7 +61,7 @@ func dispatch(args []string, u ui) int {
 	name, rest := args[0], args[1:]
 	switch name {
 	case "-h", "-help", "--help", "help":
-		if name == "help" && len(rest) > 0 && find(rest[0]) != nil {
+		if name == "help" && len(rest) > 0 {
 			return dispatch([]string{rest[0], "-h"}, u)
 		}
 		usage(u.out)

@@ -16,6 +16,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	pyexec "github.com/python-code-executor/pyexec"
 	"github.com/python-code-executor/pyexec/client"
 	"github.com/python-code-executor/pyexec/internal/app"
 	"github.com/python-code-executor/pyexec/internal/config"
@@ -181,6 +182,8 @@ func runLimits(in *invocation, req *client.Request) {
 		b, err := config.ParseBytes(in.value("memory"))
 		if err != nil {
 			in.problem("--memory: %w", err)
+		} else if b < pyexec.MiB { // 0 MB would ask for nothing
+			in.problem("--memory: %q is less than 1MB", in.value("memory"))
 		}
 		req.Memory = b.MB()
 	}

@@ -292,6 +292,7 @@ func TestExitStatus(t *testing.T) {
 		"input, bytes":  {"", []string{"--input=\"\xff\""}, 64, "--input: byte 0xff in line 1 is not UTF-8"},
 		"name, bytes":   {"", []string{"--file=/dev/null=\xff"}, 64, `--file: the name "\xff" is not UTF-8`},
 		"env, bytes":    {"", []string{"--env=A=\xff"}, 64, `--env: "A=\xff" is not UTF-8`},
+		"little memory": {"", []string{"--memory=500KB"}, 64, `--memory: "500KB" is less than 1MB`},
 		"not a setting": {"", []string{"--policy=of"}, 0, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -371,6 +372,12 @@ func TestHelp(t *testing.T) {
 		t.Errorf("only %d commands:\n%s", names, top.out)
 	}
 	if got := pyexec(t, "srve"); got.status != 64 || !strings.Contains(got.err, "is serve meant?") || got.out != "" {
+		t.Errorf("%+v", got)
+	}
+	if got := pyexec(t, "help", "srve"); got.status != 64 || !strings.Contains(got.err, "is serve meant?") || got.out != "" {
+		t.Errorf("%+v", got)
+	}
+	if got := pyexec(t, "doctor", "more"); got.status != 64 || !strings.Contains(got.err, `unexpected argument "more"`) {
 		t.Errorf("%+v", got)
 	}
 	if got := pyexec(t); got.status != 64 || got.out != "" {
