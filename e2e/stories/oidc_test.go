@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -57,10 +58,25 @@ func TestBearerTokens(t *testing.T) {
 	run := request{"script": inMain("return 1")}
 	execute(t, server.BaseURL, run, token("pyexec", "openid run:scripts")...).want(t, "1")
 	execute(t, server.BaseURL, run).fails(t, 401, "unauthenticated")
-	execute(t, server.BaseURL, run, token("other", "run:scripts")...).fails(t, 401, "unauthenticated")
+	other := token("other", "run:scripts")
+	execute(t, server.BaseURL, run, other...).fails(t, 401, "unauthenticated")
 	a := execute(t, server.BaseURL, run, token("pyexec", "openid")...)
 	a.fails(t, 403, "forbidden")
 	if got := a.header.Get("WWW-Authenticate"); got != `Bearer error="insufficient_scope", scope="run:scripts"` {
 		t.Errorf("WWW-Authenticate: %s", got)
+	}
+	if err := server.Stop(); err != nil { // a line is written after its answer
+		t.Fatal(err)
+	}
+	log := server.Log()
+	for _, why := range []string{"expected audience", "the token lacks the scope run:scripts"} {
+		if !strings.Contains(log, why) {
+			t.Errorf("the log does not say %q", why)
+		}
+	}
+	for part := range strings.SplitSeq(strings.TrimPrefix(other[1], "Bearer "), ".") {
+		if strings.Contains(log, part) {
+			t.Errorf("the log has %q of a token", part)
+		}
 	}
 }

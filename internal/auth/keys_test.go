@@ -84,6 +84,31 @@ func TestKeys(t *testing.T) {
 	}
 }
 
+// TestWhyAKeyIsRefused: the log is told, the client is not, and nothing of the
+// key is in either.
+func TestWhyAKeyIsRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys.yaml")
+	_, good := addKey(t, path, "team-a", nil)
+	_, expired := addKey(t, path, "team-b", func(k *auth.Key) { k.Expires = time.Now().Add(-time.Second) })
+	a := newAuth(t, auth.Options{KeysFile: path})
+	for header, want := range map[string]string{
+		good + "A": "the secret is not", expired: "the key of team-b has expired",
+		"Bearer pyx_zzzzzzzzzz_" + strings.Repeat("A", 26): "no key has this id",
+	} {
+		_, _, err := call(t, a, header)
+		var e *pyexec.Error
+		if !errors.As(err, &e) || e.Message != "the key is not valid" || e.Err == nil || !strings.Contains(e.Err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+			continue
+		}
+		for part := range strings.SplitSeq(strings.TrimPrefix(header, "Bearer "), "_") {
+			if strings.Contains(err.Error(), part) {
+				t.Errorf("the log gets %q of the key: %v", part, err)
+			}
+		}
+	}
+}
+
 // hashOf is what somebody learns who reads the file.
 func hashOf(t *testing.T, path string) string {
 	t.Helper()

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -66,17 +67,23 @@ func openKeysFile(path string, check Check) (*keysFile, error) {
 
 func (k *keysFile) empty() bool { return len(k.table.keys) == 0 }
 
-// caller is whose key it is. Every refusal has the same words: whether an id
-// exists is nobody's business.
+// caller is whose key it is. Every refusal has the same message: whether an id
+// exists is nobody's business but the log's.
 func (k *keysFile) caller(presented pyexec.Secret, now time.Time) (pyexec.Caller, error) {
 	t, err := k.current()
 	if err != nil {
 		return pyexec.Caller{}, err
 	}
-	o := t.keys[keyID(presented.Reveal())]
+	o, known := t.keys[keyID(presented.Reveal())]
 	same := o.key.matches(presented) // an id that is unknown takes as long
-	if !same || o.key.expired(now) || o.caller.Name == "" {
-		return pyexec.Caller{}, refused("the key is not valid", nil)
+	const invalid = "the key is not valid"
+	switch {
+	case !known:
+		return pyexec.Caller{}, refused(invalid, errors.New("no key has this id"))
+	case !same:
+		return pyexec.Caller{}, refused(invalid, errors.New("the id is that of a key, the secret is not"))
+	case o.key.expired(now):
+		return pyexec.Caller{}, refused(invalid, fmt.Errorf("the key of %s has expired", o.caller.Name))
 	}
 	c := o.caller
 	c.Key = o.key.ID

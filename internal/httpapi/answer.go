@@ -192,6 +192,10 @@ func (x *exchange) failed(err error) reply {
 	case http.StatusServiceUnavailable:
 		shown.Started = &e.Started
 		rep.cause = e.Err
+	case http.StatusUnauthorized, http.StatusForbidden: // an attack, or an operator's mistake: the log should tell which
+		if rep.cause = e.Err; rep.cause == nil {
+			rep.cause = errors.New(e.Message)
+		}
 	}
 	if retryable(e) {
 		rep.retryAfter = max(e.RetryAfter, time.Second)

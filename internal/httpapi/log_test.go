@@ -6,10 +6,13 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/python-code-executor/pyexec"
+	"github.com/python-code-executor/pyexec/internal/auth"
 	"github.com/python-code-executor/pyexec/internal/httpapi"
 )
 
@@ -61,6 +64,58 @@ func TestLog(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestLogOfARefusal: why somebody may not call is in the log, and nothing of
+// what he sent to show who he is.
+func TestLogOfARefusal(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys.yaml")
+	key, secret := auth.NewKey(time.Now().Add(-time.Hour))
+	key.Expires = time.Now().Add(-time.Minute)
+	if err := auth.AddKey(path, "team-a", key); err != nil {
+		t.Fatal(err)
+	}
+	callers, err := auth.New(t.Context(), auth.Options{KeysFile: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lacks := &door{unknown: &pyexec.Error{Code: pyexec.CodeForbidden, Message: "the token lacks the scope x"}}
+	for _, tt := range []struct {
+		callers       httpapi.Callers
+		authorization string
+		status        int
+		want          string
+	}{
+		{callers, "", 401, "this server needs a key"},
+		{callers, "Bearer " + secret.Reveal(), 401, "the key of team-a has expired"},
+		{callers, "Bearer " + secret.Reveal() + "x", 401, "the secret is not"},
+		{callers, "Bearer pyx_sEcReT_sEcReT", 401, "no key has this id"},
+		{callers, "Bearer sEcReT.sEcReT.sEcReT", 401, "the key is not valid"},
+		{callers, "Basic sEcReT", 401, "not of the scheme Bearer"},
+		{lacks, "Bearer sEcReT", 403, "the token lacks the scope x"},
+	} {
+		var out bytes.Buffer
+		h := httpapi.New(httpapi.Options{Executor: &fake{}, Callers: tt.callers, Logger: slog.New(slog.NewJSONHandler(&out, nil))})
+		r := httptest.NewRequest("POST", "/execute", strings.NewReader(plain))
+		r.Header.Set("Content-Type", "application/json")
+		if tt.authorization != "" {
+			r.Header.Set("Authorization", tt.authorization)
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		var line map[string]any
+		if err := json.Unmarshal(out.Bytes(), &line); err != nil {
+			t.Fatalf("%s: %v", out.String(), err)
+		}
+		if why, _ := line["error"].(string); w.Code != tt.status || line["level"] != "INFO" || !strings.Contains(why, tt.want) {
+			t.Errorf("%d, logged %s, want %q", w.Code, out.String(), tt.want)
+		}
+		for part := range strings.FieldsFuncSeq(secret.Reveal()+"_sEcReT", func(c rune) bool { return c == '_' }) {
+			if part != "pyx" && strings.Contains(out.String(), part) {
+				t.Errorf("logged %q of a key: %s", part, out.String())
+			}
+		}
 	}
 }
 
