@@ -9,12 +9,15 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/python-code-executor/pyexec"
 )
@@ -41,7 +44,11 @@ func Open(path string, log *slog.Logger) (*Log, error) {
 }
 
 func (l *Log) open() error {
-	file, err := os.OpenFile(l.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	// Without O_NONBLOCK a pipe is waited for until somebody reads it.
+	file, err := os.OpenFile(l.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|unix.O_NONBLOCK, 0o600)
+	if errors.Is(err, unix.ENXIO) {
+		return fmt.Errorf("%s is a pipe that nobody reads, or a socket: an audit log is a file, a device such as /dev/stderr, or a pipe with a reader", l.path)
+	}
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package audit_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -12,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/python-code-executor/pyexec"
 	"github.com/python-code-executor/pyexec/internal/audit"
@@ -134,5 +137,44 @@ func TestFullDisk(t *testing.T) {
 	}
 	if _, err := audit.Open("/nowhere/audit.log", nil); err == nil {
 		t.Error("a folder that is not there")
+	}
+}
+
+// TestPipe: one that is read has the lines, as behind /dev/stdout; for the
+// reader of another one neither a start nor a run waits.
+func TestPipe(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.log")
+	pipe := func() {
+		t.Helper()
+		_ = os.Remove(path)
+		if err := unix.Mkfifo(path, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pipe()
+	if _, err := audit.Open(path, nil); err == nil || !strings.Contains(err.Error(), "nobody reads") {
+		t.Errorf("a pipe that nobody reads: %v", err)
+	}
+	reader, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	log, err := audit.Open(path, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	runs := log.Record(executor(func() (pyexec.Result, error) { return pyexec.Result{Stdout: "x"}, nil }))
+	if res, err := runs.Execute(t.Context(), req); err != nil || res.Stdout != "x" || log.Failed() != 0 {
+		t.Errorf("%v, %v, failed %d", res, err, log.Failed())
+	}
+	line, err := bufio.NewReader(reader).ReadString('\n')
+	if err != nil || !strings.Contains(line, "the-id") {
+		t.Errorf("the reader got %q, %v", line, err)
+	}
+	pipe() // another one has the name now
+	if res, err := runs.Execute(t.Context(), req); err != nil || res.Stdout != "x" || log.Failed() != 1 {
+		t.Errorf("%v, %v, failed %d", res, err, log.Failed())
 	}
 }
