@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"io"
 	"math/big"
 	"net"
@@ -16,6 +17,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/python-code-executor/pyexec/e2e/e2etest"
 )
@@ -84,6 +87,16 @@ func TestHTTPS(t *testing.T) {
 	}
 	if _, words, status := pyexec(t, nil, "serve", "--addr=127.0.0.1:0", "--tls-cert="+crt, "--tls-key="+key); status != 78 || !strings.Contains(words, "tls-cert, tls-key") {
 		t.Errorf("a start with a broken key: %d %s", status, words)
+	}
+	// For the writer of a pipe neither a handshake nor a start waits.
+	if err := errors.Join(os.Remove(key), unix.Mkfifo(key, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, body := post(); !strings.Contains(body, `"result":1`) {
+		t.Errorf("with a pipe in place of the key: %s", body)
+	}
+	if _, words, status := pyexec(t, nil, "serve", "--addr=127.0.0.1:0", "--tls-cert="+crt, "--tls-key="+key); status != 78 || !strings.Contains(words, "tls-key: "+key+" is not a regular file") {
+		t.Errorf("a start with a pipe: %d %s", status, words)
 	}
 }
 

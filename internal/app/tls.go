@@ -3,10 +3,14 @@ package app
 import (
 	"crypto/tls"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
 	"sync"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/python-code-executor/pyexec/internal/config"
 	"github.com/python-code-executor/pyexec/internal/httpapi"
@@ -65,12 +69,32 @@ func (k *certificate) load() error {
 		return nil
 	}
 	k.stamps = now // of a pair that does not fit, too: it is told once
-	pair, err := tls.LoadX509KeyPair(k.cert, k.key)
+	cert, certErr := readRegular(k.cert)
+	key, keyErr := readRegular(k.key)
+	if certErr != nil || keyErr != nil {
+		return errors.Join(about(names[0], certErr), about(names[1], keyErr))
+	}
+	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
 		return about("tls-cert, tls-key", err)
 	}
 	k.pair = &pair
 	return nil
+}
+
+// readRegular waits for nobody, as an open of a pipe does for its writer.
+func readRegular(path string) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil {
+		return nil, err
+	} else if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a regular file, which alone can be read again when it has changed", path)
+	}
+	return io.ReadAll(f)
 }
 
 // serve serves until the server is closed.
