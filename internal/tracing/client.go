@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -87,6 +89,10 @@ func (c *client) post(ctx context.Context, body []byte) (again time.Duration, er
 	}
 	res, err := c.http.Do(req)
 	if err != nil {
+		var at *url.Error
+		if errors.As(err, &at) {
+			at.URL = c.shown
+		}
 		return 1, err
 	}
 	defer res.Body.Close()
@@ -96,8 +102,8 @@ func (c *client) post(ctx context.Context, body []byte) (again time.Duration, er
 		return 0, nil
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		seconds, _ := strconv.Atoi(res.Header.Get("Retry-After"))
-		return max(time.Duration(seconds)*time.Second, 1), fmt.Errorf("POST %s: %s", c.endpoint, res.Status)
+		return max(time.Duration(seconds)*time.Second, 1), fmt.Errorf("POST %s: %s", c.shown, res.Status)
 	default:
-		return 0, fmt.Errorf("POST %s: %s", c.endpoint, res.Status)
+		return 0, fmt.Errorf("POST %s: %s", c.shown, res.Status)
 	}
 }

@@ -19,6 +19,7 @@ import (
 // those of sampler, batches, limits and resource itself.
 type setting struct {
 	endpoint string
+	shown    string // of it, where a password or a key may be in the rest
 	headers  map[string]string
 	gzip     bool
 	timeout  time.Duration
@@ -59,12 +60,13 @@ func settings() (*setting, error) {
 	u, err := url.Parse(endpoint)
 	switch {
 	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
-		problem(from, fmt.Errorf("%q is not a URL such as http://localhost:4318", endpoint))
+		problem(from, errors.New("is not a URL such as http://localhost:4318")) // not shown: it may have a password
 	case from == "OTEL_EXPORTER_OTLP_ENDPOINT":
 		u = u.JoinPath("v1/traces")
 		fallthrough
 	default:
 		s.endpoint = u.String()
+		s.shown = (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 	}
 	if protocol, from := of("PROTOCOL"); protocol != "" && protocol != "http/protobuf" {
 		problem(from, fmt.Errorf("%q is not spoken here: use http/protobuf, and the collector's port for it, usually 4318", protocol))
