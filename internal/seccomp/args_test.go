@@ -48,6 +48,12 @@ func TestArguments(t *testing.T) {
 		{"cpe", "process_madvise", args{pidfdSelf}, "EPERM", "a run has madvise"},
 
 		{"cpe", "kill", args{self, 9}, "allow", "itself"},
+		{"ce", "kill", args{self, 36}, "allow", "a real-time signal"},
+		{"p", "kill", args{self, 36}, "EPERM", "a real-time signal, counted for the uid"},
+		{"p", "tkill", args{self, 32}, "EPERM", "a real-time signal, counted for the uid"},
+		{"p", "tgkill", args{self, self, 36}, "EPERM", "a real-time signal, counted for the uid"},
+		{"p", "bind", args{3}, "EPERM", "abstract names are the host's"},
+		{"c", "bind", args{3}, "allow", "names of its own namespace"},
 		{"cpe", "kill", args{other, 0}, "EPERM", "probing"},
 		{"cpe", "kill", args{0, 15}, "EPERM", "own group"},
 		{"cpe", "kill", args{minus1, 9}, "EPERM", "everybody"},
@@ -68,7 +74,8 @@ func TestArguments(t *testing.T) {
 		{"cpe", "fcntl", args{3, unix.F_SETLEASE}, "EPERM", "lease"},
 		{"cpe", "fcntl", args{3, unix.F_NOTIFY}, "EPERM", "watch"},
 		{"cpe", "fcntl", args{3, unix.F_SETPIPE_SZ}, "EPERM", "quota of the uid"},
-		{"cpe", "fcntl", args{3, unix.F_SETLK}, "allow", "sqlite"},
+		{"cpe", "fcntl", args{3, unix.F_SETLK}, "skip", "sqlite"},
+		{"cpe", "fcntl", args{3, unix.F_OFD_SETLK}, "EPERM", "a lock on a shared file"},
 		{"cpe", "fcntl", args{3, unix.F_DUPFD_CLOEXEC}, "allow", "os.dup"},
 
 		{"cpe", "prlimit64", args{0}, "allow", "itself"},

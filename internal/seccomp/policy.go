@@ -20,6 +20,9 @@ const (
 var errnos = map[string]uint32{"EPERM": eperm, "ENOTTY": enotty, "ENOSYS": enosys}
 
 func errnoName(action uint32) string {
+	if action == retErrno {
+		return "skip"
+	}
 	for name, n := range errnos {
 		if action == retErrno|n {
 			return name
@@ -122,6 +125,8 @@ func (p *policy) line(line string, tags []string, seen map[string]bool) error {
 		r.action = retAllow
 	case "refuse":
 		r.action = retErrno | eperm
+	case "skip":
+		r.action = retErrno
 	case "absent":
 		r.action = retErrno | enosys
 	case "errno":

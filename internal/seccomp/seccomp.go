@@ -71,7 +71,7 @@ func CompileFor(v Variant, goarch string) (Program, error) {
 // A Denial is a call that the policy for user code refuses, and why.
 type Denial struct {
 	Name   string
-	Errno  string // EPERM, ENOSYS, ENOTTY
+	Errno  string // EPERM, ENOSYS, ENOTTY; skip: success without a deed
 	Partly bool   // some arguments are allowed
 	Reason string
 }
