@@ -89,7 +89,7 @@ func (a *App) build(ctx context.Context, version string) error {
 	}
 	a.jail, err = jail.Start(ctx, jail.Options{
 		Python: c.Python, NSJail: c.Nsjail, UID: c.SandboxUID,
-		Policy: c.Policy, Preload: c.Preload, Limits: c.Limits(), Require: want, Unsafe: unsafe, Egress: wayOut(a.egress),
+		Policy: c.Policy, Preload: c.Preload, Limits: c.Limits(), Running: c.Concurrency, Require: want, Unsafe: unsafe, Egress: wayOut(a.egress),
 		SpawnTimeout: spawnTimeout, ImportTimeout: importTimeout,
 		MaxRuns: int64(c.ZygoteMaxRuns), MaxAge: c.ZygoteMaxAge, Log: log,
 	})

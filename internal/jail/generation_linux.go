@@ -129,6 +129,11 @@ func (j *Jail) runnerConfig(s spec) (map[string]any, *View, error) {
 	if slices.Contains(s.namespaces, "user") && nprocPerNamespace() {
 		// The slot, its child and the child's threads.
 		config["rlimits"].(map[string]int64)["NPROC"] = int64(l.Threads) + 2
+	} else if j.cgroups == nil {
+		// For children alone: slots must be able to fork whatever a run does.
+		if n, err := j.threadsOfAll(); err == nil {
+			config["uid_threads"] = n
+		}
 	}
 	j.opts.Unsafe.loosen(config)
 	return config, view, nil

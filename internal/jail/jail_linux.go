@@ -32,6 +32,7 @@ type Options struct {
 	Policy  string   // level of the check before the run
 	Preload []string // imported by the Pandas zygote, too
 	Limits  pyexec.Limits
+	Running int // runs at once
 	Require Requirement
 	Unsafe  Unsafe // what tests take away
 	Egress  Egress // the way out; nil gives none to any run

@@ -51,6 +51,8 @@ def _confine(pipes: list[int], config: confine.Config) -> None:
     # let one run keep all slots from passing descriptors.
     if config["rlimits"]:  # a test may have taken them away
         confine.set_rlimits({"NOFILE": config["open_files"]})
+        if "uid_threads" in config:
+            confine.set_rlimits({"NPROC": config["uid_threads"]})
         resource.setrlimit(resource.RLIMIT_CPU, (config["cpu_seconds"], config["cpu_seconds"] + 1))
     if "landlock" in layers:
         ports = (network.PORT,) if config["egress"] else ()
