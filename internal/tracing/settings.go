@@ -7,16 +7,19 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/propagation"
+	sdk "go.opentelemetry.io/otel/sdk/trace"
 )
 
 // setting is what the variables of the OTLP exporter say
 // (https://opentelemetry.io/docs/specs/otel/protocol/exporter/). The SDK reads
-// those of sampler, batches, limits and resource itself.
+// those of sampler, batches, limits and resource itself, once sdkSettings has
+// found nothing wrong with them.
 type setting struct {
 	endpoint string
 	shown    string // of it, where a password or a key may be in the rest
@@ -90,7 +93,57 @@ func settings() (*setting, error) {
 	problem("OTEL_EXPORTER_OTLP_CERTIFICATE, _CLIENT_CERTIFICATE, _CLIENT_KEY", err)
 	s.parent, err = propagators()
 	problem("OTEL_PROPAGATORS", err)
+	sdkSettings(problem)
 	return s, errors.Join(problems...)
+}
+
+// sdkSettings says what is wrong with the variables that the SDK reads
+// (https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/):
+// it warns of some, passes over others, and panics with a size below 0.
+func sdkSettings(problem func(name string, err error)) {
+	const (
+		most                 = 1_000_000
+		queueSize, batchSize = "OTEL_BSP_MAX_QUEUE_SIZE", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE"
+	)
+	for least, names := range [][]string{
+		{
+			"OTEL_ATTRIBUTE_COUNT_LIMIT", "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT",
+			"OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_SPAN_EVENT_COUNT_LIMIT", "OTEL_SPAN_LINK_COUNT_LIMIT",
+		},
+		{"OTEL_BSP_SCHEDULE_DELAY", "OTEL_BSP_EXPORT_TIMEOUT", queueSize, batchSize},
+	} {
+		for _, name := range names {
+			text := os.Getenv(name)
+			if n, err := strconv.Atoi(text); text != "" && (err != nil || n < least || n > most) {
+				problem(name, fmt.Errorf("%q is not an integer between %d and %d", text, least, most))
+			}
+		}
+	}
+	size := func(name string, usual int) int {
+		if n, err := strconv.Atoi(os.Getenv(name)); err == nil {
+			return n
+		}
+		return usual
+	}
+	if queue, batch := size(queueSize, sdk.DefaultMaxQueueSize), size(batchSize, 0); queue > 0 && batch > queue && batch <= most {
+		problem(batchSize, fmt.Errorf("%d is more than %s, which is %d", batch, queueSize, queue))
+	}
+	samplers := []string{"always_on", "always_off", "traceidratio", "parentbased_always_on", "parentbased_always_off", "parentbased_traceidratio"}
+	if sampler := strings.TrimSpace(os.Getenv("OTEL_TRACES_SAMPLER")); sampler != "" && !slices.Contains(samplers, strings.ToLower(sampler)) {
+		problem("OTEL_TRACES_SAMPLER", fmt.Errorf("%q is not one of %s", sampler, strings.Join(samplers, ", ")))
+	}
+	if arg := strings.TrimSpace(os.Getenv("OTEL_TRACES_SAMPLER_ARG")); arg != "" {
+		if ratio, err := strconv.ParseFloat(arg, 64); err != nil || !(0 <= ratio && ratio <= 1) { // so that NaN is none
+			problem("OTEL_TRACES_SAMPLER_ARG", fmt.Errorf("%q is not a number between 0 and 1", arg))
+		}
+	}
+	if attributes := strings.TrimSpace(os.Getenv("OTEL_RESOURCE_ATTRIBUTES")); attributes != "" {
+		_, err := pairs(attributes)
+		if slices.ContainsFunc(strings.Split(attributes, ","), func(part string) bool { return strings.TrimSpace(part) == "" }) {
+			err = errors.New("has nothing between two commas, or before or after one")
+		}
+		problem("OTEL_RESOURCE_ATTRIBUTES", err)
+	}
 }
 
 // pairs reads key=value, with commas between and values percent-encoded. Its

@@ -63,3 +63,61 @@ func TestThePasswordOfTheEndpoint(t *testing.T) {
 		}
 	}
 }
+
+// TestVariablesOfTheSDK: one that cannot be followed stops the start, by name.
+func TestVariablesOfTheSDK(t *testing.T) {
+	counts := []string{
+		"OTEL_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+		"OTEL_SPAN_EVENT_COUNT_LIMIT", "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "OTEL_SPAN_LINK_COUNT_LIMIT", "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT",
+	}
+	batches := []string{"OTEL_BSP_SCHEDULE_DELAY", "OTEL_BSP_EXPORT_TIMEOUT", "OTEL_BSP_MAX_QUEUE_SIZE", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE"}
+	wrong := map[string][]string{
+		"OTEL_TRACES_SAMPLER":      {"bogus", "jaeger_remote", "1"},
+		"OTEL_TRACES_SAMPLER_ARG":  {"abc", "-0.1", "1.1", "NaN", "50%"},
+		"OTEL_RESOURCE_ATTRIBUTES": {"abc", "a=b,c", "a=b,,c=d", "a=b,", "a=%zz", "=b"},
+	}
+	good := map[string][]string{
+		"OTEL_TRACES_SAMPLER":      {"always_on", "ALWAYS_OFF", " traceidratio", "parentbased_always_on", "parentbased_always_off", "parentbased_traceidratio"},
+		"OTEL_TRACES_SAMPLER_ARG":  {"0", "1", "0.25", "1e-3"},
+		"OTEL_RESOURCE_ATTRIBUTES": {"a=b", "a=b, c=d%20e", "a="},
+	}
+	for _, name := range append(counts, batches...) {
+		wrong[name] = []string{"-1", "x", "1.5", "1000001", "99999999999", "99999999999999999999", " 5", "5s"}
+		good[name] = []string{"1", "1000", "1000000"}
+	}
+	for _, name := range counts {
+		good[name] = append(good[name], "0")
+	}
+	for _, name := range batches {
+		wrong[name] = append(wrong[name], "0")
+	}
+	const batch = "OTEL_BSP_MAX_EXPORT_BATCH_SIZE"
+	good[batch], wrong[batch] = []string{"1", "2048"}, append(wrong[batch], "2049") // the queue's own size
+	try := func(name, value string) error {
+		environment(t, map[string]string{"OTEL_TRACES_EXPORTER": "otlp", name: value})
+		traces, err := tracing.New(t.Context(), "test", slog.New(slog.DiscardHandler))
+		traces.Close()
+		return err
+	}
+	all := map[string]string{"OTEL_TRACES_EXPORTER": "otlp"}
+	for name, values := range wrong {
+		all[name] = values[0]
+		for _, value := range values {
+			if err := try(name, value); err == nil || !strings.HasPrefix(err.Error(), name+": ") {
+				t.Errorf("%s=%s: %v", name, value, err)
+			}
+		}
+		for _, value := range good[name] {
+			if err := try(name, value); err != nil {
+				t.Errorf("%s=%s: %v", name, value, err)
+			}
+		}
+	}
+	environment(t, all)
+	_, err := tracing.New(t.Context(), "test", slog.New(slog.DiscardHandler))
+	for name := range wrong {
+		if err == nil || !strings.Contains(err.Error(), name+": ") {
+			t.Errorf("%s is not named in %v", name, err)
+		}
+	}
+}
