@@ -113,7 +113,7 @@ func expiry(s string, now time.Time) (time.Time, error) {
 		var age time.Duration
 		if days, ok := strings.CutSuffix(s, "d"); ok {
 			n, failed := strconv.ParseUint(days, 10, 16)
-			age, err = time.Duration(n)*24*time.Hour, failed //nolint:gosec // 16 bits
+			age, err = time.Duration(n)*24*time.Hour, failed
 		} else {
 			age, err = time.ParseDuration(s)
 		}

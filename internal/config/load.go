@@ -70,7 +70,7 @@ type loader struct {
 
 // each is the errors that were joined to err.
 func each(err error) []error {
-	if all, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the outermost alone is a list of lines
+	if all, ok := err.(interface{ Unwrap() []error }); ok {
 		return all.Unwrap()
 	}
 	if err == nil {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -53,7 +54,7 @@ func wantEvents(t *testing.T, events *e2etest.Events, want ...e2etest.Event) {
 
 func wantEnd(t *testing.T, events *e2etest.Events) {
 	t.Helper()
-	if e, err := events.Next(); err != io.EOF {
+	if e, err := events.Next(); !errors.Is(err, io.EOF) {
 		t.Errorf("want the end, got %v, %v", e, err)
 	}
 }

@@ -161,7 +161,7 @@ func resets(t *testing.T, addr string, n int, pause func()) int {
 	}()
 	block := header("/execute")
 	for i := range n {
-		id := uint32(2*i + 1) //nolint:gosec // small
+		id := uint32(2*i + 1)
 		err := f.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: block, EndHeaders: true})
 		if err == nil {
 			err = f.WriteData(id, true, []byte(plain))
