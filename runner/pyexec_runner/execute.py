@@ -33,7 +33,7 @@ _UNWRAP_STEPS = 20
 _RESERVE = 1 << 20  # bytes, given back when memory has run out, so that it can be reported
 _MIB, _ADDRESSES = 1 << 20, 1 << 47  # of which a process has no more
 
-_os_write, _os_close = os.write, os.close
+_os_write, _os_close, _chdir = os.write, os.close, os.chdir
 _poll = select.select
 _raw_write = io.FileIO.write
 _settrace, _setprofile = sys.settrace, sys.setprofile
@@ -44,6 +44,7 @@ _getsignal, _setsignal, _SIG_IGN = _signal.getsignal, _signal.signal, _signal.SI
 _sys_namespace = sys.__dict__
 _partial_func = functools.partial.__dict__["func"].__get__
 _function_code = FunctionType.__dict__["__code__"].__get__
+_home = "."  # the working directory of a run
 _keep: list[Any] = []  # nothing of a run is freed before the process dies: no finaliser runs
 
 Options = dict[str, Any]
@@ -68,6 +69,8 @@ def reseed() -> None:
 
 def get_ready() -> None:
     """What a run needs that no request decides; done before there is one."""
+    global _home
+    _home = os.getcwd()
     _open_streams()
     _hide_runner()
     sys.argv[:] = [report.FILENAME]
@@ -253,6 +256,7 @@ def _run_script(parsed: script.Script, options: Options, limits: dict[str, int])
     try:
         value = _run_main(parsed, namespace, options)
         if options.get("details"):
+            _go_home()
             plots.save_open()
         _quieten()
         _keep.append(value)
@@ -267,10 +271,19 @@ def _run_script(parsed: script.Script, options: Options, limits: dict[str, int])
             return frames
     if options.get("details"):
         try:
+            _go_home()
             frames.insert(0, (wire.FILES, collect.output(limits)))
         except BaseException:
             pass
     return frames
+
+
+def _go_home() -> None:
+    """output/ is that of the directory in which the script began."""
+    try:
+        _chdir(_home)
+    except OSError:
+        pass  # it has taken its own rights to it away
 
 
 def _run_main(parsed: script.Script, namespace: dict[str, Any], options: Options) -> Any:

@@ -73,6 +73,8 @@ class ResultTest(unittest.TestCase):
         self.assertEqual([k for k, _ in run(script).frames], ["R"])
         failed = run(script.replace("return 1", "raise ValueError"), details=True)
         self.assertEqual([k for k, _ in failed.frames], ["F", "E"])
+        away = "import os\ndef main():\n  os.mkdir('output'); open('output/x', 'w').write('x'); os.mkdir('sub'); os.chdir('sub')\n  return 1"
+        self.assertEqual(run(away, details=True).files, {"output/x": b"x"})
         link = "import os\ndef main():\n  os.symlink('/etc', 'output')\n  return 1"
         self.assertEqual(run(link, details=True).files, {})
 
