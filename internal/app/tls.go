@@ -3,15 +3,12 @@ package app
 import (
 	"crypto/tls"
 	"errors"
-	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"os"
 	"sync"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/python-code-executor/pyexec/internal/auth"
 	"github.com/python-code-executor/pyexec/internal/config"
 	"github.com/python-code-executor/pyexec/internal/httpapi"
 )
@@ -69,8 +66,8 @@ func (k *certificate) load() error {
 		return nil
 	}
 	k.stamps = now // of a pair that does not fit, too: it is told once
-	cert, certErr := readRegular(k.cert)
-	key, keyErr := readRegular(k.key)
+	cert, certErr := auth.ReadRegular(k.cert)
+	key, keyErr := auth.ReadRegular(k.key)
 	if certErr != nil || keyErr != nil {
 		return errors.Join(about(names[0], certErr), about(names[1], keyErr))
 	}
@@ -80,21 +77,6 @@ func (k *certificate) load() error {
 	}
 	k.pair = &pair
 	return nil
-}
-
-// readRegular waits for nobody, as an open of a pipe does for its writer.
-func readRegular(path string) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	if info, err := f.Stat(); err != nil {
-		return nil, err
-	} else if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a regular file, which alone can be read again when it has changed", path)
-	}
-	return io.ReadAll(f)
 }
 
 // serve serves until the server is closed.

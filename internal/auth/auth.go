@@ -33,9 +33,6 @@ type Auth struct {
 	tokens *tokens   // nil without a provider
 }
 
-// ErrConfig is in the chain of an error that only another configuration cures.
-var ErrConfig = errors.New("authentication")
-
 // New reads the keys file and asks the provider for its keys. A provider that
 // cannot be reached is no error: it is asked again when a token comes.
 func New(ctx context.Context, opts Options) (*Auth, error) {
@@ -47,7 +44,7 @@ func New(ctx context.Context, opts Options) (*Auth, error) {
 	if opts.KeysFile != "" {
 		keys, err := openKeysFile(opts.KeysFile, opts.Check)
 		if err == nil && opts.OIDC.Issuer == "" && keys.empty() {
-			err = fmt.Errorf("%w: keys-file: %s has no key, so that nobody could call: pyexec keys create makes one", ErrConfig, opts.KeysFile)
+			err = fmt.Errorf("keys-file: %s has no key, so that nobody could call: pyexec keys create makes one", opts.KeysFile)
 		}
 		problems = append(problems, err)
 		a.keys = keys

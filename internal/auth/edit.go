@@ -61,7 +61,7 @@ func RevokeKey(path, id string) error {
 
 // ReadFile reads the file at path.
 func ReadFile(path string) (File, error) {
-	text, err := readKeysFile(path)
+	text, err := ReadRegular(path)
 	if err != nil {
 		return File{}, err
 	}
@@ -87,7 +87,7 @@ func edit(path string, change func(doc *yaml.Node) error) error {
 		return fmt.Errorf("lock %s: %w", filepath.Dir(path), err)
 	}
 	mode := fs.FileMode(0o600)
-	text, err := readKeysFile(path)
+	text, err := ReadRegular(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		text = nil

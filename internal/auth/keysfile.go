@@ -58,9 +58,8 @@ type keysFile struct {
 
 func openKeysFile(path string, check Check) (*keysFile, error) {
 	k := &keysFile{path: path, check: check}
-	_, err := k.load()
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+	if _, err := k.load(); err != nil {
+		return nil, err
 	}
 	return k, nil
 }
@@ -135,7 +134,7 @@ func (k *keysFile) load() (*table, error) {
 		return k.table, k.err
 	}
 	looked := time.Now()
-	text, err := readKeysFile(k.path)
+	text, err := ReadRegular(k.path)
 	if err != nil {
 		k.stamp = stamp{}
 		return nil, fmt.Errorf("keys-file: %w", err)
@@ -152,11 +151,13 @@ func (k *keysFile) load() (*table, error) {
 	return k.table, k.err
 }
 
-// maxKeysFile bounds what is read: some ten thousand keys.
-const maxKeysFile = 4 << 20
+// maxFile bounds what is read: some ten thousand keys.
+const maxFile = 4 << 20
 
-func readKeysFile(path string) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0) // a pipe would be waited for
+// ReadRegular reads a file that is to be read again when it has changed: a regular
+// one of at most 4 MiB. A pipe is refused, since its writer would be waited for.
+func ReadRegular(path string) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -166,9 +167,9 @@ func readKeysFile(path string) ([]byte, error) {
 	} else if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s is not a regular file, which alone can be read again when it has changed", path)
 	}
-	text, err := io.ReadAll(io.LimitReader(f, maxKeysFile+1))
-	if err == nil && len(text) > maxKeysFile {
-		err = fmt.Errorf("%s is larger than %v", path, pyexec.Bytes(maxKeysFile))
+	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(text) > maxFile {
+		err = fmt.Errorf("%s is larger than %v", path, pyexec.Bytes(maxFile))
 	}
 	return text, err
 }

@@ -68,10 +68,10 @@ func newTokens(ctx context.Context, opts OIDC, log *slog.Logger) (*tokens, error
 		opts.Claim = "sub"
 	}
 	if err := CheckIssuer(opts.Issuer); err != nil {
-		return nil, fmt.Errorf("%w: oidc-issuer: %w", ErrConfig, err)
+		return nil, fmt.Errorf("oidc-issuer: %w", err)
 	}
 	if opts.Audience == "" {
-		return nil, fmt.Errorf("%w: oidc-audience: is empty: a token for any other service would be taken", ErrConfig)
+		return nil, errors.New("oidc-audience: is empty: a token for any other service would be taken")
 	}
 	if opts.fresh == 0 {
 		opts.fresh = freshTime
@@ -84,7 +84,7 @@ func newTokens(ctx context.Context, opts OIDC, log *slog.Logger) (*tokens, error
 		err = nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: oidc-issuer: %w", ErrConfig, err)
+		return nil, fmt.Errorf("oidc-issuer: %w", err)
 	}
 	return t, nil
 }

@@ -96,7 +96,7 @@ func (c *clientConn) Write(b []byte) (int, error) {
 		return len(b), nil // the rest of an answer that was replaced
 	}
 	no := unreadable(b)
-	c.line.reason = no.logged()
+	c.line.reason = no.message
 	_, err := c.Conn.Write(no.answer())
 	return len(b), err
 }

@@ -24,9 +24,6 @@ type refusal struct {
 
 func (r *refusal) Error() string { return r.message + r.words }
 
-// logged is the message without the script's own words.
-func (r *refusal) logged() string { return r.message }
-
 // answer is the refusal as the answer to a request. It is in the status line,
 // which is what clients show of a CONNECT that fails, and in the body. RFC 9209
 // has the header: with it a refusal is told from an answer of the destination.

@@ -30,7 +30,7 @@ func (s *session) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	up, t, no := s.reach(c, r)
 	if no != nil {
-		c.line.outcome, c.line.reason, c.line.settled = no.outcome, no.logged(), true
+		c.line.outcome, c.line.reason, c.line.settled = no.outcome, no.message, true
 		s.answer(w, no)
 		return
 	}
